@@ -1,0 +1,71 @@
+"""IndRNN: h_t = phi(x_t W + u * h_{t-1} + b), u of shape (H,) (Li et al. 2018, eq. 2)."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.initialisers import WeightSpec
+from engine.layer import LayerPlan, Shape
+from engine.recurrence import RecurrentLayer, plan_recurrence
+
+if TYPE_CHECKING:
+    from engine.arrays import Array
+    from engine.initialisers import Role
+    from engine.spec import NetworkSpec
+
+
+class IndRNNLayer(RecurrentLayer):
+    """A Hadamard product in place of U: neuron n's gradient meets u_n^t and nothing else."""
+
+    hop_role: ClassVar[Role] = "vector"
+
+    @staticmethod
+    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        own, shared = plan_recurrence(spec, cells)
+        shared["repeated_u"] = (cells, spec.batch_size, spec.hidden_size)
+        inputs, size = prod(input_shape), spec.hidden_size
+        last = index == spec.depth - 1
+        return LayerPlan(
+            weights={
+                "W": WeightSpec((inputs, size), "input", inputs, size),
+                "u": WeightSpec((size,), "vector", 1, 1, spec.time_steps, last),
+            },
+            biases={"b": (size,)} if spec.bias else {},
+            own=own,
+            shared=shared,
+            output_shape=(size,),
+        )
+
+    def _prepare_forward(self) -> None:
+        # Repeated over the batch, u multiplies whole arrays instead of one row at a time.
+        repeated = self.shared("repeated_u", self._step_shape())
+        repeated[...] = self.arrays.parameters["u"][:, None]
+
+    _prepare_backward = _prepare_forward
+
+    def _forward_steps(self, a: Array, h: Array, scratch: Array) -> None:
+        xp, u = self.backend.xp, self._repeated()
+        multiply, add, activate = xp.multiply, xp.add, self.activation.forward
+        for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
+            multiply(h_before, u, out=scratch)
+            add(a_t, scratch, out=a_t)
+            activate(xp, a_t, h_t)
+
+    def _backward_steps(
+        self, slope: Array, grad_h: Array, grad_a: Array, external: Array | None
+    ) -> None:
+        xp, u = self.backend.xp, self._repeated()
+        multiply, add = xp.multiply, xp.add
+        for k in range(len(slope) - 1, -1, -1):
+            grad_a_k, before = grad_a[k], grad_h[k]
+            multiply(grad_h[k + 1], slope[k], out=grad_a_k)
+            multiply(grad_a_k, u, out=before)
+            if external is not None and k:
+                add(before, external[k - 1], out=before)
+
+    def _recurrent_gradient(self, h: Array, grad_a: Array) -> None:
+        self.arrays.gradients["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h, grad_a)
+
+    def _repeated(self) -> Array:
+        return self.cell(self.shared("repeated_u", self._step_shape()))

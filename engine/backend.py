@@ -1,0 +1,238 @@
+"""The seam between the engine and the array library: NumPy on the CPU, CuPy on a GPU.
+
+Nothing is imported before a device is asked for. Layers use `Backend.xp` for what the two libraries
+share and the methods below for what they do not.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.arrays import Array, ArrayModule
+from engine.errors import DeviceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.arrays import HostArray
+
+_WAY_ON = "use --device cpu"
+
+
+class Backend(ABC):
+    """One device and one dtype to compute in.
+
+    Attributes:
+        xp: the array module.
+        dtype: float32 or float64, as a NumPy dtype.
+        description: {"device", "name", "backend", "note"}, JSON-able; `note` says what `auto`
+            passed over, None where nothing was.
+    """
+
+    xp: ArrayModule
+    dtype: np.dtype[Any]
+    description: dict[str, str | None]
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        """An uninitialised array on the device."""
+        return self.xp.empty(shape, dtype=self.dtype)
+
+    def zeros(self, shape: tuple[int, ...]) -> Array:
+        """An array of zeros on the device."""
+        return self.xp.zeros(shape, dtype=self.dtype)
+
+    def asarray(self, values: object) -> Array:
+        """`values` on the device, in the backend's dtype."""
+        return self.xp.asarray(values, dtype=self.dtype)
+
+    @abstractmethod
+    def to_host(self, array: Array) -> NDArray[Any]:
+        """A NumPy array of the same dtype."""
+
+    @abstractmethod
+    def sum_squares(self, blocks: Array) -> HostArray:
+        """Sums of squares over the last axis, summed in the backend's dtype, on the host."""
+
+    @abstractmethod
+    def available_bytes(self) -> int:
+        """Memory the device has free."""
+
+
+class NumPyBackend(Backend):
+    """The CPU, through NumPy and its BLAS."""
+
+    def __init__(self, dtype: str, note: str | None = None) -> None:
+        import numpy
+
+        self.xp = numpy
+        self.dtype = numpy.dtype(dtype)
+        self.description = {
+            "device": "cpu",
+            "name": cpu_name(),
+            "backend": "numpy",
+            "note": note,
+        }
+
+    def to_host(self, array: Array) -> NDArray[Any]:
+        result: NDArray[Any] = array
+        return result
+
+    def sum_squares(self, blocks: Array) -> HostArray:
+        result: HostArray = self.xp.vecdot(blocks, blocks).astype(self.xp.float64)
+        return result
+
+    def available_bytes(self) -> int:
+        import psutil
+
+        available: int = psutil.virtual_memory().available
+        limit = _cgroup_headroom()
+        return available if limit is None else min(available, limit)
+
+
+class CuPyBackend(Backend):
+    """One CUDA (or ROCm) device, through CuPy."""
+
+    def __init__(self, ordinal: int, dtype: str) -> None:
+        cupy = _import_cupy()
+        count = _device_count(cupy)
+        if ordinal >= count:
+            raise DeviceError(
+                f"there is no device cuda:{ordinal}: {count} found, "
+                f"cuda:0 to cuda:{count - 1}; {_WAY_ON}"
+            )
+        try:
+            cupy.cuda.Device(ordinal).use()
+            cupy.zeros(1).sum().item()
+            properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
+        except Exception as error:
+            raise DeviceError(f"cuda:{ordinal} does not work: {_line(error)}; {_WAY_ON}") from error
+        self.xp = cupy
+        self.dtype = cupy.dtype(dtype)
+        self._square = cupy.ReductionKernel(
+            "T x", "T y", "x * x", "a + b", "y = a", "0", "nablascope_sum_squares"
+        )
+        self.description = {
+            "device": f"cuda:{ordinal}",
+            "name": properties["name"].decode(),
+            "backend": "cupy",
+            "note": None,
+        }
+
+    def to_host(self, array: Array) -> NDArray[Any]:
+        result: NDArray[Any] = self.xp.asnumpy(array)
+        return result
+
+    def sum_squares(self, blocks: Array) -> HostArray:
+        return self.to_host(self._square(blocks, axis=-1)).astype("float64")
+
+    def available_bytes(self) -> int:
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        pooled: int = self.xp.get_default_memory_pool().free_bytes()
+        return int(free) + pooled
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """One device as `doctor` shows it; `problem` says why it cannot be used, None if it can."""
+
+    device: str
+    name: str
+    memory_bytes: int | None
+    problem: str | None
+
+
+def open_backend(device: str, dtype: str) -> Backend:
+    """Open `device`: "auto", "cpu", "cuda" or "cuda:N".
+
+    `auto` takes the first GPU that works, else the CPU, and says in the description's note what it
+    passed over. Raises DeviceError where the device asked for cannot be used.
+    """
+    if device == "cpu":
+        return NumPyBackend(dtype)
+    if device == "auto":
+        try:
+            return CuPyBackend(0, dtype)
+        except DeviceError as error:
+            return NumPyBackend(dtype, note=str(error).removesuffix(f"; {_WAY_ON}"))
+    name, _, ordinal = device.partition(":")
+    if name != "cuda" or (ordinal and not ordinal.isdecimal()):
+        raise DeviceError(f"unknown device {device!r}: auto, cpu, cuda or cuda:N")
+    return CuPyBackend(int(ordinal or 0), dtype)
+
+
+def probe_devices() -> list[DeviceStatus]:
+    """The CPU and every GPU, or, where no GPU can be used, the reason in its place."""
+    import psutil
+
+    devices = [DeviceStatus("cpu", cpu_name(), psutil.virtual_memory().total, None)]
+    try:
+        cupy = _import_cupy()
+        count = _device_count(cupy)
+    except DeviceError as error:
+        problem = str(error).removesuffix(f"; {_WAY_ON}")
+        return [*devices, DeviceStatus("cuda", "no GPU", None, problem)]
+    for ordinal in range(count):
+        properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
+        name = properties["name"].decode()
+        devices.append(DeviceStatus(f"cuda:{ordinal}", name, properties["totalGlobalMem"], None))
+    return devices
+
+
+def _import_cupy() -> Any:
+    # Absent and broken are told apart: the first wants an install, the second a repair.
+    if find_spec("cupy") is None:
+        raise DeviceError(
+            f"CuPy is not installed (extras: cuda12, cuda13, rocm), so no GPU can be used; "
+            f"{_WAY_ON}"
+        )
+    try:
+        import cupy
+    except Exception as error:
+        raise DeviceError(
+            f"CuPy is installed but does not import: {_line(error)}; {_WAY_ON}"
+        ) from error
+    return cupy
+
+
+def _device_count(cupy: Any) -> int:
+    try:
+        count: int = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        raise DeviceError(
+            f"CuPy {cupy.__version__} finds no working GPU driver: {_line(error)}; {_WAY_ON}"
+        ) from error
+    if count == 0:
+        raise DeviceError(f"the GPU driver works but lists no device; {_WAY_ON}")
+    return count
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    text = next((line.strip() for line in lines if line.strip(" =")), type(error).__name__)
+    return text.rstrip(".")
+
+
+def cpu_name() -> str:
+    """The processor's model name, or its architecture where the system does not tell."""
+    import platform
+
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cgroup_headroom() -> int | None:
+    """Bytes left under a container's memory limit, None where there is no limit."""
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if not limit.exists() or not used.exists():
+        return None
+    text = limit.read_text(encoding="ascii").strip()
+    return None if text == "max" else max(0, int(text) - int(used.read_text(encoding="ascii")))

@@ -1,0 +1,44 @@
+"""The frame: one look at every gradient of a network, as it flows from engine to screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.arrays import HostArray
+    from engine.verdict import Overflow, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one training step showed.
+
+    Arrays have shape (layers, time_steps), float64 on the host; time_steps is 1 for feed-forward
+    networks. In log10 fields -inf is an exact zero and nan means that the forward pass overflowed.
+
+    Attributes:
+        step: 0 is the network as initialised, k the network after k updates.
+        loss: the batch's loss.
+        log10_grad_h: log10 of the RMS over batch and units of dL/dh, the total derivative.
+        log10_grad_a: the same for dL/da, None where a cell has no single pre-activation.
+        log10_grad_params: log10 RMS gradient of each parameter by name.
+        activation_rms: RMS of h over batch and units.
+        zero_fraction: share of h that is exactly 0.
+        saturated_fraction: share of units with |phi'(a)| < 0.05 sup |phi'|.
+        overflow: where the forward pass first left the dtype, None if it did not.
+        verdict: the judgement over the last layer, from the loss to the farthest point.
+        seconds: wall-clock time the engine took.
+    """
+
+    step: int
+    loss: float
+    log10_grad_h: HostArray
+    log10_grad_a: HostArray | None
+    log10_grad_params: dict[str, float]
+    activation_rms: HostArray
+    zero_fraction: HostArray
+    saturated_fraction: HostArray
+    overflow: Overflow | None
+    verdict: Verdict
+    seconds: float

@@ -1,0 +1,206 @@
+"""The layer contract, and what all layers share: planned buffers, probes, parameter gradients."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.activations import ACTIVATIONS
+from engine.arrays import Array
+from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.arrays import Exponents, HostArray
+    from engine.backend import Backend
+    from engine.initialisers import Role, WeightSpec
+    from engine.spec import NetworkSpec
+
+Shape = tuple[int, ...]
+
+#: |log2 RMS| a layer's gradient may have before the next hop: far from the dtype's ends, since a
+#: single hop through saturated units can cost a hundred powers of two.
+_HOP_WINDOW = 12.0
+
+#: A unit counts as saturated where its slope is below this share of the steepest possible.
+SATURATION = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """Everything a layer will allocate, known before anything is.
+
+    Shapes leave out the stack axis S for parameters and include it for buffers.
+
+    Attributes:
+        weights: parameters drawn by an initialiser.
+        biases: shapes of parameters drawn from N(0, bias_scale^2).
+        own: buffers the layer keeps from forward to backward.
+        shared: scratch that layers use one after another; the largest of a name is allocated.
+        output_shape: one sample's h, (features,) or (height, width, channels).
+    """
+
+    weights: dict[str, WeightSpec]
+    biases: dict[str, Shape]
+    own: dict[str, Shape]
+    shared: dict[str, Shape]
+    output_shape: Shape
+
+    def parameters(self) -> dict[str, Shape]:
+        """Every parameter's shape, weights first."""
+        return {name: weight.shape for name, weight in self.weights.items()} | self.biases
+
+
+@dataclass(slots=True)
+class LayerProbe:
+    """What one layer's forward and backward pass showed, host arrays of shape (S, T).
+
+    Magnitudes are log2 RMS over batch and units.
+    """
+
+    log2_h: HostArray
+    zero_fraction: HostArray
+    saturated_fraction: HostArray
+    log2_grad_h: HostArray
+    log2_grad_a: HostArray
+
+
+@dataclass(slots=True)
+class Arrays:
+    """The arrays a layer works on, allocated from its plan."""
+
+    parameters: dict[str, Array]
+    gradients: dict[str, Array]
+    own: dict[str, Array]
+    shared: Mapping[str, Array]
+    #: log2 scale of each parameter gradient, (S,) integers on the host.
+    exponents: dict[str, Exponents] = field(default_factory=dict)
+
+
+class Layer(ABC):
+    """One layer of a stack of S networks.
+
+    A subclass says in `plan` what it allocates and writes `forward` and `backward` by hand.
+    """
+
+    recurrent: ClassVar[bool]
+    hop_role: ClassVar[Role]
+
+    @staticmethod
+    @abstractmethod
+    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        """Plan layer `index` (from 0) of `cells` stacked networks fed with `input_shape`."""
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        import numpy as np
+
+        self.spec = spec
+        self.backend = backend
+        self.arrays = arrays
+        self.cells = cells
+        self.activation = ACTIVATIONS[spec.activation]
+        shape = (cells, spec.time_steps)
+        self.probe = LayerProbe(*(np.zeros(shape) for _ in range(5)))
+        #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
+        self.log2_x: HostArray = np.zeros((cells, 1))
+
+    @abstractmethod
+    def forward(self, x: Array) -> Array:
+        """Return h of shape (S, T, B, *output_shape) for x of shape (S, T, B, *input_shape)."""
+
+    @abstractmethod
+    def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
+        """Given dL/dh from above, fill the parameter gradients and the probe.
+
+        `gradient.data` may be overwritten. dL/dx goes to `into` (shape of x), which may share
+        memory with `gradient.data`; None spares it for the first layer.
+        """
+
+    def _probe_activations(self, h: Array, steps: slice) -> None:
+        """Record the statistics of h, shape (S, steps, B, ...)."""
+        probe = self.probe
+        probe.log2_h[:, steps] = log2_rms(self.backend, h)
+        probe.zero_fraction[:, steps] = self._share(h, self.backend.xp.equal, 0.0)
+
+    def _probe_slopes(self, slope: Array, steps: slice) -> None:
+        threshold = SATURATION * self.activation.max_slope
+        # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
+        size = slope if self.activation.monotone else self.backend.xp.abs(slope)
+        share = self._share(size, self.backend.xp.less, threshold)
+        self.probe.saturated_fraction[:, steps] = share
+
+    def _share(self, values: Array, compare: Array, bound: float) -> HostArray:
+        flat = values.reshape(*values.shape[:2], -1)
+        mask = self.arrays.shared["mask"][: flat.size].reshape(flat.shape)
+        # Ones and zeros as numbers: their sum of squares counts them at memory speed.
+        compare(flat, bound, out=mask)
+        share: HostArray = self.backend.sum_squares(mask) / flat.shape[-1]
+        return share
+
+    def rescale(self, gradient: ScaledGradient) -> HostArray:
+        """Bring a gradient that left the window back to magnitude 1; return true log2 RMS."""
+        import numpy as np
+
+        size = log2_rms(self.backend, gradient.data)
+        result: HostArray = size + gradient.exponent
+        outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
+        if outside.any():
+            shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
+            multiply_by_power(self.backend, gradient.data, -shift)
+            gradient.exponent = gradient.exponent + shift
+        return result
+
+    def align(self, gradient: ScaledGradient, log2_grad: HostArray, log2_x: HostArray) -> Exponents:
+        """Give all time steps of a gradient one exponent a cell, so that they can be summed.
+
+        `log2_grad` and `log2_x` are the true log2 RMS, (S, T), of the gradient and of what it will
+        be multiplied with step by step. The exponent, (S,), is chosen so that neither the largest
+        step nor the largest product leaves the dtype; far smaller ones may underflow, below
+        rounding.
+        """
+        import numpy as np
+
+        # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
+        if not gradient.exponent.any() and _mild(log2_grad) and _mild(log2_x):
+            return np.zeros(len(log2_grad), dtype=np.int64)
+        alive = np.isfinite(log2_grad)
+        largest = _peak(log2_grad, alive)
+        product = _peak(log2_grad + np.maximum(log2_x, -TRUSTED), alive)
+        first = gradient.exponent[:, 0]
+        kept = (gradient.exponent == first[:, None]).all(axis=1)
+        kept &= (np.abs(largest - first) <= TRUSTED) & (np.abs(product - first) <= TRUSTED)
+        chosen = np.where(kept, first, np.rint(np.maximum(product, largest - TRUSTED)))
+        exponent: Exponents = chosen.astype(np.int64)
+        shift = np.where(alive, gradient.exponent - exponent[:, None], 0)
+        multiply_by_power(self.backend, gradient.data, shift)
+        return exponent
+
+
+def _mild(sizes: HostArray) -> bool:
+    return bool(sizes.max() < TRUSTED / 2 and sizes.min() > -TRUSTED / 2)
+
+
+def _peak(sizes: HostArray, alive: NDArray[np.bool_]) -> HostArray:
+    """The largest finite size over time, 0 where there is none."""
+    import numpy as np
+
+    peak = np.where(alive & np.isfinite(sizes), sizes, -math.inf).max(axis=1)
+    result: HostArray = np.where(np.isfinite(peak), peak, 0.0)
+    return result
+
+
+def sum_over_samples(backend: Backend, gradient: Array, out: Array) -> None:
+    """Write to `out` the sum of gradient (S, T, B, ..., features) over all but S and features."""
+    flat = gradient.reshape(gradient.shape[0], -1, gradient.shape[-1])
+    backend.xp.add.reduce(flat, axis=1, out=out)
+
+
+def matrix_gradient(backend: Backend, x: Array, gradient: Array, out: Array) -> None:
+    """Write x^T gradient to `out`, both (S, N, features): one GEMM over all samples and steps."""
+    backend.xp.matmul(x.swapaxes(-1, -2), gradient, out=out)

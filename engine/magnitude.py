@@ -1,0 +1,93 @@
+"""Magnitudes that stay right where the dtype ends: log2 RMS, and gradients with exponents.
+
+A gradient is carried as `data * 2**exponent`, one exponent per cell and time step. As long as
+magnitudes stay inside WINDOW no exponent is ever touched and nothing is paid for them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.arrays import Array
+
+if TYPE_CHECKING:
+    from engine.arrays import Exponents, HostArray
+    from engine.backend import Backend
+
+LOG10_2 = math.log10(2.0)
+
+#: |log2 RMS| up to which data is left as it is: 2**40 squared still fits float32 with room to sum.
+WINDOW = 40.0
+
+#: |log2 RMS| up to which float32 data still has all its bits, if it came there in one hop.
+TRUSTED = 100.0
+
+#: Largest power of two that is one float32 factor with room to spare.
+_LARGEST_FACTOR = 120
+
+#: Sums of squares between these lost nothing to the ends of float32.
+_SOUND_SQUARES = (2.0**-90, 2.0**120)
+
+
+def log2_rms(backend: Backend, blocks: Array, lead: int = 2) -> HostArray:
+    """log2 of the RMS of each block: one number for each index of the first `lead` axes.
+
+    -inf for a block of exact zeros, nan for one with an infinity or a nan. Blocks whose squares
+    leave the dtype are summed again, scaled by their largest element.
+    """
+    import numpy as np
+
+    flat = blocks.reshape(*blocks.shape[:lead], -1)
+    size = flat.shape[-1]
+    squares = backend.sum_squares(flat)
+    result: HostArray = 0.5 * (np.log2(squares) - math.log2(size))
+    sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
+    if sound.all():
+        return result
+    for index in np.argwhere(~sound):
+        place = tuple(int(i) for i in index)
+        result[place] = _careful_log2_rms(backend, flat[place], size)
+    return result
+
+
+def _careful_log2_rms(backend: Backend, row: Array, size: int) -> float:
+    largest = float(backend.xp.abs(row).max())
+    if largest == 0.0:
+        return -math.inf
+    if not math.isfinite(largest):
+        return math.nan
+    shift = math.frexp(largest)[1]
+    scaled = backend.xp.ldexp(row, -shift)
+    return shift + 0.5 * math.log2(float(backend.sum_squares(scaled)) / size)
+
+
+@dataclass(slots=True)
+class ScaledGradient:
+    """A gradient field `data * 2**exponent`.
+
+    Attributes:
+        data: (S, T', B, *features) on the device: the last T' of the layer's T time steps, the
+            gradient being zero at all earlier ones.
+        exponent: (S, T') integers on the host.
+    """
+
+    data: Array
+    exponent: Exponents
+
+
+def multiply_by_power(backend: Backend, data: Array, exponent: Exponents) -> None:
+    """Multiply in place by 2**exponent; `exponent` covers the leading axes of `data`."""
+    import numpy as np
+
+    if not exponent.any():
+        return
+    shape = exponent.shape + (1,) * (data.ndim - exponent.ndim)
+    if exponent.max() > _LARGEST_FACTOR:
+        # A single factor would be inf in float32, and inf * 0 is not 0; ldexp is slow but right.
+        powers = backend.xp.asarray(exponent.reshape(shape).astype(np.int32))
+        backend.xp.ldexp(data, powers, out=data)
+        return
+    factors = np.ldexp(1.0, np.maximum(exponent, -1080)).reshape(shape)
+    backend.xp.multiply(data, backend.asarray(factors), out=data)

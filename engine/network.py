@@ -1,0 +1,367 @@
+"""A stack of S networks of one shape: parameters, forward, exact backprop, probes, updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from engine.architectures import ARCHITECTURES
+from engine.errors import MemoryShortage
+from engine.initialisers import INITIALISERS
+from engine.layer import Arrays, LayerPlan, Shape, matrix_gradient, sum_over_samples
+from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power
+from engine.verdict import Overflow
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.arrays import Array, HostArray
+    from engine.backend import Backend
+    from engine.layer import Layer
+    from engine.optimizers import Optimizer
+    from engine.spec import InitSpec, NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What one evaluation of the stack showed; the leading axis of every array is the cell.
+
+    log10 fields hold -inf for an exact zero and nan where the forward pass overflowed.
+
+    Attributes:
+        loss: (S,).
+        log10_grad_h, log10_grad_a, activation_rms, zero_fraction, saturated_fraction:
+            (S, layers, time_steps), as in `engine.frame.Frame`.
+        log10_grad_params: (S,) by parameter name.
+        overflow: for each cell the first place where its forward pass left the dtype.
+    """
+
+    loss: HostArray
+    log10_grad_h: HostArray
+    log10_grad_a: HostArray
+    log10_grad_params: dict[str, HostArray]
+    activation_rms: HostArray
+    zero_fraction: HostArray
+    saturated_fraction: HostArray
+    overflow: list[Overflow | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _NetworkPlan:
+    layers: list[LayerPlan]
+    shared: dict[str, Shape]
+    parameters: dict[str, Shape]
+
+
+def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
+    layer_class = ARCHITECTURES[spec.kind].layer
+    layers: list[LayerPlan] = []
+    shape = spec.input_shape
+    shared: dict[str, Shape] = {}
+    parameters: dict[str, Shape] = {}
+    widest = 0
+    for index in range(spec.depth):
+        plan = layer_class.plan(spec, index, shape, cells)
+        layers.append(plan)
+        for name, wanted in plan.shared.items():
+            if prod(wanted) > prod(shared.get(name, (0,))):
+                shared[name] = wanted
+        for name, parameter in plan.parameters().items():
+            parameters[f"layer{index + 1}.{name}"] = parameter
+        shape = plan.output_shape
+        widest = max(widest, prod(shape))
+    parameters["readout.W"] = (shape[-1], spec.output_size)
+    parameters["readout.b"] = (spec.output_size,)
+    steps = spec.time_steps if spec.depth > 1 else 1
+    shared["grad"] = (cells, steps, spec.batch_size, widest)
+    return _NetworkPlan(layers, shared, parameters)
+
+
+def workspace_bytes(spec: NetworkSpec, cells: int = 1, slots: int = 0) -> int:
+    """Bytes that `Network` allocates for `cells` stacked networks, input and target included.
+
+    `slots` is the optimiser's number of state arrays a parameter.
+    """
+    plan = _plan(spec, cells)
+    width = 8 if spec.dtype == "float64" else 4
+    values = sum(prod(shape) for layer in plan.layers for shape in layer.own.values())
+    values += sum(prod(shape) for shape in plan.shared.values())
+    values += cells * (2 + slots) * sum(prod(shape) for shape in plan.parameters.values())
+    samples = cells * spec.batch_size
+    values += samples * (spec.time_steps * prod(spec.input_shape) + 3 * spec.output_size)
+    return values * width
+
+
+class Network:
+    """S stacked networks with everything they need allocated once.
+
+    Args:
+        spec: the shapes, shared by all cells.
+        inits: how each cell draws its parameters; S = len(inits).
+        backend: the device and dtype.
+
+    Raises MemoryShortage before anything is allocated if the device has too little free, and
+    ValueError where an initialiser cannot draw a weight of the shape asked for.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, inits: Sequence[InitSpec], backend: Backend, slots: int = 0
+    ) -> None:
+        self.spec = spec
+        self.cells = len(inits)
+        self.backend = backend
+        needed, available = workspace_bytes(spec, self.cells, slots), backend.available_bytes()
+        if needed > available:
+            raise MemoryShortage(needed, available)
+        plan = _plan(spec, self.cells)
+        self.parameters: dict[str, Array] = {}
+        self._gradients: dict[str, Array] = {}
+        for name, shape in plan.parameters.items():
+            self.parameters[name] = backend.empty((self.cells, *shape))
+            self._gradients[name] = backend.zeros((self.cells, *shape))
+        # Flat, so that layers of different shapes can use the front of the same scratch.
+        shared = {name: backend.zeros((prod(shape),)) for name, shape in plan.shared.items()}
+        self._grad = shared["grad"]
+        layer_class = ARCHITECTURES[spec.kind].layer
+        self.layers: list[Layer] = []
+        for index, layer in enumerate(plan.layers):
+            prefix = f"layer{index + 1}."
+            arrays = Arrays(
+                parameters=self._part(self.parameters, prefix),
+                gradients=self._part(self._gradients, prefix),
+                # A recurrent h starts with h_0 = 0, which nothing ever overwrites.
+                own={name: backend.zeros(shape) for name, shape in layer.own.items()},
+                shared=shared,
+            )
+            self.layers.append(layer_class(spec, arrays, backend, self.cells))
+        self._exponents: dict[str, NDArray[np.int64]] = {}
+        self._states: dict[str, list[Array]] = {
+            name: [backend.zeros((self.cells, *shape)) for _ in range(slots)]
+            for name, shape in plan.parameters.items()
+        }
+        self._updates = 0
+        self._draw(plan, inits)
+
+    @staticmethod
+    def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+        return {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    def _draw(self, plan: _NetworkPlan, inits: Sequence[InitSpec]) -> None:
+        """Draw every parameter from a generator of its own, so that depth changes no draw."""
+        import numpy as np
+
+        architecture = ARCHITECTURES[self.spec.kind]
+        hop_scale = architecture.hop_scale.rpartition(".")[2]
+        for cell, init in enumerate(inits):
+            for index, layer in enumerate(plan.layers):
+                for place, (name, weight) in enumerate(layer.weights.items()):
+                    rng = np.random.default_rng([init.seed, index + 1, place])
+                    scheme = INITIALISERS[init.scheme]
+                    # A scheme that only makes sense at the hop leaves the input weights Gaussian.
+                    if weight.role not in scheme.roles:
+                        scheme = INITIALISERS["gaussian"]
+                    own = weight.role == architecture.hop_role
+                    scale = getattr(init, hop_scale) if own else init.weight_scale
+                    drawn = scheme.draw(rng, weight, scale, init)
+                    self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
+                for place, (name, shape) in enumerate(layer.biases.items()):
+                    rng = np.random.default_rng([init.seed, index + 1, len(layer.weights) + place])
+                    drawn = rng.standard_normal(shape) * init.bias_scale
+                    self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
+            rng = np.random.default_rng([init.seed, 0, 0])
+            fan_in, outputs = plan.parameters["readout.W"]
+            drawn = rng.standard_normal((fan_in, outputs)) / math.sqrt(fan_in)
+            self.parameters["readout.W"][cell] = self.backend.asarray(drawn)
+        self.parameters["readout.b"].fill(0.0)
+
+    def evaluate(self, x: Array, target: Array) -> Fields:
+        """Forward, loss, full backward and every probe.
+
+        `x` is (S, T, B, *input_shape) with T = 1 for feed-forward networks, `target`
+        (S, B, output_size); both on the backend's device. The loss is the mean squared error over
+        batch and outputs.
+        """
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            error = self._forward(x, target)
+            loss = self._mean_square(error)
+            self._backward(x, error)
+            return self._fields(loss)
+
+    def loss(self, x: Array, target: Array) -> HostArray:
+        """The loss of each cell, (S,), from a forward pass alone."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return self._mean_square(self._forward(x, target))
+
+    def _mean_square(self, error: Array) -> HostArray:
+        # In float64, so that a large but finite error has a finite loss.
+        host = self.backend.to_host(error).astype("float64")
+        result: HostArray = (host * host).mean(axis=(1, 2))
+        return result
+
+    def _forward(self, x: Array, target: Array) -> Array:
+        """The error y - target, (S, B, outputs)."""
+        h = x
+        for layer in self.layers:
+            h = layer.forward(h)
+        self._features = self._pool(h[:, -1])
+        y = self.backend.xp.matmul(self._features, self.parameters["readout.W"])
+        y += self.parameters["readout.b"][:, None]
+        y -= target
+        return y
+
+    def _pool(self, h: Array) -> Array:
+        """The global average over an image's positions; features pass as they are."""
+        if h.ndim == 3:
+            return h
+        return h.reshape(*h.shape[:2], -1, h.shape[-1]).mean(axis=2)
+
+    def _backward(self, x: Array, error: Array) -> None:
+        import numpy as np
+
+        xp = self.backend.xp
+        inputs = [x, *(self._output(layer) for layer in self.layers[:-1])]
+        log2_inputs = [log2_rms(self.backend, x), *(lay.probe.log2_h for lay in self.layers[:-1])]
+        exponents = np.zeros((self.cells, 1), dtype=np.int64)
+        error *= 2.0 / (error.shape[1] * error.shape[2])
+        grad_y = ScaledGradient(error[:, None], exponents)
+        top = self.layers[-1]
+        top.rescale(grad_y)
+        gradient = self._spread(xp.matmul(error, self.parameters["readout.W"].swapaxes(-1, -2)))
+        below = ScaledGradient(gradient, grad_y.exponent)
+        exponent = top.align(grad_y, top.rescale(grad_y), top.probe.log2_h[:, -1:])
+        matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
+        sum_over_samples(self.backend, error, self._gradients["readout.b"])
+        self._exponents["readout.W"] = self._exponents["readout.b"] = exponent
+        for index in reversed(range(len(self.layers))):
+            layer = self.layers[index]
+            layer.log2_x = log2_inputs[index]
+            into = None
+            if index:
+                shape = inputs[index].shape
+                into = self._grad[: prod(shape)].reshape(shape)
+            below = layer.backward(inputs[index], below, into)
+            for name, exponent in layer.arrays.exponents.items():
+                self._exponents[f"layer{index + 1}.{name}"] = exponent
+
+    def _output(self, layer: Layer) -> Array:
+        h = layer.arrays.own["h"]
+        return h[:, 1:] if layer.recurrent else h
+
+    def _spread(self, grad_features: Array) -> Array:
+        """dL/dh of the last step, (S, 1, B, *output_shape), from that of the pooled features."""
+        h = self._output(self.layers[-1])[:, -1:]
+        if h.ndim == 4:
+            return grad_features[:, None]
+        share = grad_features[:, None, :, None, None] / prod(h.shape[3:5])
+        into = self._grad[: h.size].reshape(h.shape)
+        into[...] = share
+        return into
+
+    def _fields(self, loss: HostArray) -> Fields:
+        import numpy as np
+
+        probes = [layer.probe for layer in self.layers]
+        log2_h = np.stack([probe.log2_h for probe in probes], axis=1)
+        overflow = [_first_overflow(cell) for cell in log2_h]
+        lost = np.array([place is not None for place in overflow])
+
+        def log10(name: str) -> HostArray:
+            field = np.stack([getattr(probe, name) for probe in probes], axis=1) * LOG10_2
+            # Once the forward pass overflowed there is no gradient to speak of.
+            field[lost] = np.nan
+            result: HostArray = field
+            return result
+
+        params: dict[str, HostArray] = {}
+        for name, array in self._gradients.items():
+            size = log2_rms(self.backend, array, lead=1) + self._exponents[name]
+            params[name] = np.where(lost, np.nan, size * LOG10_2)
+        return Fields(
+            loss=loss,
+            log10_grad_h=log10("log2_grad_h"),
+            log10_grad_a=log10("log2_grad_a"),
+            log10_grad_params=params,
+            activation_rms=np.exp2(log2_h),
+            zero_fraction=np.stack([probe.zero_fraction for probe in probes], axis=1),
+            saturated_fraction=np.stack([probe.saturated_fraction for probe in probes], axis=1),
+            overflow=overflow,
+        )
+
+    def gradient(self, name: str) -> NDArray[Any]:
+        """dL/d(parameter) of the last `evaluate`, (S, *shape) on the host.
+
+        In the network's dtype, or in float64 where a value would leave it.
+        """
+        import numpy as np
+
+        host = self.backend.to_host(self._gradients[name])
+        exponent = self._exponents[name]
+        if not exponent.any():
+            return host.copy()
+        shape = (-1,) + (1,) * (host.ndim - 1)
+        wide = np.ldexp(host.astype(np.float64), exponent.reshape(shape))
+        narrow: NDArray[Any] = wide.astype(host.dtype)
+        fits = np.array_equal(narrow == 0.0, wide == 0.0) and bool(np.isfinite(narrow).all())
+        return narrow if fits else wide
+
+    def update(
+        self, optimizer: Optimizer, learning_rates: Sequence[float], clip_norms: Sequence[float]
+    ) -> None:
+        """Change every parameter by the last `evaluate`'s gradient, consuming it.
+
+        One learning rate and one bound on the gradient's global norm a cell; 0 leaves the norm
+        unbounded. Clipping works on the true norm, also where that is outside the dtype.
+        """
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
+            self._updates += 1
+            for name, parameter in self.parameters.items():
+                gradient = self._gradients[name]
+                multiply_by_power(self.backend, gradient, self._exponents[name] + shrink[0])
+                column = (self.cells,) + (1,) * (parameter.ndim - 1)
+                if (shrink[1] != 1.0).any():
+                    gradient *= self.backend.asarray(shrink[1].reshape(column))
+                rate = self.backend.asarray(np.reshape(learning_rates, column))
+                optimizer.update(
+                    self.backend.xp, parameter, gradient, self._states[name], rate, self._updates
+                )
+
+    def _clipping(self, bounds: HostArray) -> tuple[NDArray[np.int64], HostArray]:
+        """The factor that clips each cell's gradient, as a power of two and a rest in (0.5, 1]."""
+        import numpy as np
+
+        sizes = [
+            2.0 * (log2_rms(self.backend, array, lead=1) + self._exponents[name])
+            + math.log2(prod(array.shape[1:]))
+            for name, array in self._gradients.items()
+        ]
+        norm = 0.5 * np.logaddexp2.reduce(sizes, axis=0)
+        excess = np.where(bounds > 0.0, norm - np.log2(np.where(bounds > 0.0, bounds, 1.0)), 0.0)
+        excess = np.where(np.isfinite(excess), np.maximum(excess, 0.0), 0.0)
+        whole = np.floor(excess)
+        return -whole.astype(np.int64), np.exp2(whole - excess)
+
+
+def _first_overflow(log2_h: HostArray) -> Overflow | None:
+    """The earliest time step, and there the lowest layer, whose h is not finite."""
+    import numpy as np
+
+    places = np.argwhere(np.isnan(log2_h.T))
+    if not len(places):
+        return None
+    step, layer = (int(i) + 1 for i in places[0])
+    return Overflow(layer=layer, step=step)
