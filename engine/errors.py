@@ -22,6 +22,14 @@ class MemoryShortage(EngineError):
     def __init__(self, needed_bytes: int, available_bytes: int) -> None:
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
-        super().__init__(
-            f"needs {needed_bytes / 2**30:.3g} GiB, {available_bytes / 2**30:.3g} GiB are free"
-        )
+        super().__init__(f"needs {_readable(needed_bytes)}, {_readable(available_bytes)} are free")
+
+
+def _readable(size: int) -> str:
+    """A number of bytes in the largest binary unit that leaves digits before the point."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024.0:
+            break
+        value, unit = value / 1024.0, larger
+    return f"{value:,.1f} {unit}"

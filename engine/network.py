@@ -311,8 +311,9 @@ class Network:
         if not exponent.any():
             return host.copy()
         shape = (-1,) + (1,) * (host.ndim - 1)
-        wide = np.ldexp(host.astype(np.float64), exponent.reshape(shape))
-        narrow: NDArray[Any] = wide.astype(host.dtype)
+        with np.errstate(all="ignore"):
+            wide = np.ldexp(host.astype(np.float64), exponent.reshape(shape))
+            narrow: NDArray[Any] = wide.astype(host.dtype)
         fits = np.array_equal(narrow == 0.0, wide == 0.0) and bool(np.isfinite(narrow).all())
         return narrow if fits else wide
 

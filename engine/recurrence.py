@@ -115,12 +115,12 @@ class RecurrentLayer(Layer):
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
         for block in reversed(self._blocks()):
-            start, size = block.start, block.stop - block.start
-            slope = self.shared("slope", (self.cells, size, *self._step_shape()[1:]))
+            start, count = block.start, block.stop - block.start
+            slope = self.shared("slope", (self.cells, count, *self._step_shape()[1:]))
             self.activation.slope(xp, a[:, block], h[:, start + 1 : block.stop + 1], slope)
             self._probe_slopes(slope, block)
             if block.stop < steps:
-                grad_h[:, size] = grad_h[:, 0]
+                grad_h[:, count] = grad_h[:, 0]
             stop, resumed, force = block.stop, False, False
             while stop > start:
                 top = grad_h[:, stop - start : stop - start + 1]
