@@ -1,0 +1,86 @@
+"""The scenarios that come along: files in the folder beside this one, numbered in reading order."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from scenarios.errors import ScenarioError, nearest_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER: str | Path = os.path.join(os.path.dirname(__file__), "catalogue")
+
+
+# Neither a dataclass nor a Path: their imports would double the time `nablascope list` takes.
+class Entry(NamedTuple):
+    """One line of the catalogue; `file` is where it is written."""
+
+    name: str
+    title: str
+    kind: str
+    question: str
+    file: str
+
+    @property
+    def path(self) -> Path:
+        """The file as a Path."""
+        from pathlib import Path
+
+        return Path(self.file)
+
+
+def names() -> list[str]:
+    """Every name, in reading order."""
+    return list(_paths())
+
+
+def path_of(name: str) -> Path:
+    """The file behind a name. Raises ScenarioError, with the nearest name, if there is none."""
+    paths = _paths()
+    if name not in paths:
+        nearest = nearest_of(name, paths)
+        raise ScenarioError(name or '""', "not in the catalogue", nearest=nearest)
+    from pathlib import Path
+
+    return Path(paths[name])
+
+
+def entries() -> list[Entry]:
+    """The whole catalogue in reading order. Raises ScenarioError if one of its files is broken."""
+    from scenarios import reader
+
+    found = []
+    for name, file in _paths().items():
+        values, texts = reader.split(reader.read(file, name), name)
+        kind = str(values["network.kind"])
+        found.append(Entry(name, texts["title"], kind, texts["question"], file))
+    return found
+
+
+def find(source: str | Path) -> str:
+    """The file that `source` means: a name of the catalogue, else a path.
+
+    Raises ScenarioError, with the nearest name, where a text is neither.
+    """
+    if not isinstance(source, str):
+        return str(source)
+    paths = _paths()
+    if source in paths:
+        return paths[source]
+    if source.endswith(".toml") or os.sep in source or os.path.exists(source):
+        return source
+    nearest = nearest_of(source, paths)
+    allowed = "neither a scenario of the catalogue nor a file"
+    raise ScenarioError(source or '""', allowed, nearest=nearest)
+
+
+def _paths() -> dict[str, str]:
+    # 020-mlp-tanh.toml is mlp-tanh, the twentieth or so to read.
+    found = {}
+    for file in sorted(os.listdir(FOLDER)):
+        number, _, rest = file.partition("-")
+        if number.isdigit() and rest.endswith(".toml"):
+            found[rest.removesuffix(".toml")] = os.path.join(FOLDER, file)
+    return found

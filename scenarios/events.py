@@ -1,0 +1,134 @@
+"""A run as JSON lines: start, one frame a step, end. The same run gives the same bytes, the frames'
+`seconds` aside.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.frame import Frame
+    from engine.verdict import Overflow, Verdict
+    from scenarios.runner import Run
+    from scenarios.scenario import Scenario
+
+Event: TypeAlias = dict[str, Any]
+
+#: Decimals of what is a logarithm: a millionth of a decade is far below rounding in float32.
+_DECIMALS = 6
+
+
+def run_id(scenario: Scenario, device: str | None) -> str:
+    """Twelve hex digits that tell runs apart: the same scenario on the same device has the same."""
+    import hashlib
+
+    identity = to_json({"scenario": scenario.to_dict(), "device": device})
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def start_event(run: Run) -> Event:
+    """What is about to run, where and with which versions."""
+    return {
+        "event": "start",
+        "run": run_id(run.scenario, run.device["device"]),
+        "scenario": run.scenario.to_dict(),
+        "device": run.device,
+        "versions": run.versions,
+    }
+
+
+def frame_event(frame: Frame) -> Event:
+    """One frame. Arrays are lists of layers, each a list of time steps, first to last.
+
+    null stands for the logarithm of an exact zero, and for whatever an overflow made meaningless.
+    """
+    hidden, pre = frame.log10_grad_h, frame.log10_grad_a
+    return {
+        "event": "frame",
+        "step": frame.step,
+        "loss": _number(frame.loss),
+        "log10_grad_h": _logs(hidden),
+        "log10_grad_a": None if pre is None else _logs(pre),
+        "log10_grad_params": {
+            name: _number(round(value, _DECIMALS))
+            for name, value in frame.log10_grad_params.items()
+        },
+        "activation_rms": _shares(frame.activation_rms),
+        "zero_fraction": _shares(frame.zero_fraction),
+        "saturated_fraction": _shares(frame.saturated_fraction),
+        "overflow": _place(frame.overflow),
+        **verdict_fields(frame.verdict),
+        "seconds": round(frame.seconds, 6),
+    }
+
+
+def end_event(frame: Frame | None, *, interrupted: bool = False) -> Event:
+    """How the run ended, from its last frame; null throughout where there was none."""
+    if frame is None:
+        verdict: Event = dict.fromkeys(
+            ("verdict", "decades", "decades_per_hop", "hops", "axis", "layer", "dead_at")
+        )
+        return {
+            "event": "end",
+            "step": None,
+            "loss": None,
+            **verdict,
+            "overflow": None,
+            "interrupted": interrupted,
+        }
+    return {
+        "event": "end",
+        "step": frame.step,
+        "loss": _number(frame.loss),
+        **verdict_fields(frame.verdict),
+        "overflow": _place(frame.overflow),
+        "interrupted": interrupted,
+    }
+
+
+def verdict_fields(verdict: Verdict) -> Event:
+    """A verdict as an event carries it."""
+    dead = verdict.dead_at
+    return {
+        "verdict": verdict.name,
+        "decades": _log(verdict.decades),
+        "decades_per_hop": _log(verdict.decades_per_hop),
+        "hops": verdict.hops,
+        "axis": verdict.axis,
+        "layer": verdict.layer,
+        "dead_at": None if dead is None else {"layer": dead[0], "step": dead[1]},
+    }
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON in ASCII. Raises ValueError on a NaN or an infinity."""
+    import json
+
+    return json.dumps(event, allow_nan=False, separators=(",", ":"))
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _log(value: float | None) -> float | None:
+    return None if value is None else _number(round(value, _DECIMALS))
+
+
+def _place(overflow: Overflow | None) -> dict[str, int] | None:
+    return None if overflow is None else {"layer": overflow.layer, "step": overflow.step}
+
+
+def _logs(field: NDArray[np.float64]) -> list[list[float | None]]:
+    rounded: list[list[float]] = field.round(_DECIMALS).tolist()
+    return [[_number(value) for value in layer] for layer in rounded]
+
+
+def _shares(field: NDArray[np.float64]) -> list[list[float | None]]:
+    # Six digits, not six decimals: an activation's size has no fixed scale.
+    rows: list[list[float]] = field.tolist()
+    return [[_number(float(f"{value:.6g}")) for value in layer] for layer in rows]

@@ -1,0 +1,315 @@
+"""Every key a scenario can have, declared once. To add one: an entry in the list below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from engine.activations import ACTIVATIONS
+from engine.architectures import ARCHITECTURES
+from engine.initialisers import INITIALISERS
+from engine.optimizers import OPTIMIZERS
+from scenarios.tasks import TASKS
+
+Value: TypeAlias = bool | int | float | str
+
+KIND, SCHEME, TASK = "network.kind", "init.scheme", "task.name"
+#: The keys that decide which other keys fit.
+SELECTORS = (KIND, SCHEME, TASK)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of a scenario.
+
+    Attributes:
+        key: dotted, as in network.depth.
+        type: bool, int, float or str.
+        title: a short name for a control.
+        help: one sentence for a tooltip.
+        default: the value where a scenario says nothing; None if it has to be said.
+        recurrent_default: the same for recurrent kinds, where it differs.
+        minimum, maximum: the range, both ends allowed.
+        choices: the names on offer, asked anew every time, so that a registry can grow.
+        pattern: what is allowed beside the choices, a regular expression.
+        also: the same in words.
+        needs_scheme: the only init.scheme that reads the key, None if all do.
+        scale: whether a control adds its step ("linear") or multiplies by it ("log").
+        step: that step, None for choices and switches.
+    """
+
+    key: str
+    type: type[bool] | type[int] | type[float] | type[str]
+    title: str
+    help: str
+    default: Value | None = None
+    recurrent_default: Value | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: Callable[[], tuple[str, ...]] | None = None
+    pattern: str | None = None
+    also: str | None = None
+    needs_scheme: str | None = None
+    scale: str = "linear"
+    step: float | None = None
+
+    @property
+    def section(self) -> str:
+        """The table the key stands in."""
+        return self.key.partition(".")[0]
+
+    @property
+    def attribute(self) -> str:
+        """The key within its table."""
+        return self.key.partition(".")[2]
+
+
+def _whole(
+    key: str,
+    title: str,
+    help: str,
+    default: int,
+    minimum: int,
+    maximum: int,
+    *,
+    recurrent_default: int | None = None,
+    scale: str = "log",
+    step: float = 2.0,
+) -> Field:
+    return Field(
+        key,
+        int,
+        title,
+        help,
+        default,
+        recurrent_default,
+        minimum,
+        maximum,
+        scale=scale,
+        step=step,
+    )
+
+
+def _number(
+    key: str,
+    title: str,
+    help: str,
+    default: float,
+    maximum: float,
+    *,
+    needs_scheme: str | None = None,
+    scale: str = "linear",
+    step: float = 0.05,
+) -> Field:
+    return Field(
+        key,
+        float,
+        title,
+        help,
+        default,
+        None,
+        0.0,
+        maximum,
+        needs_scheme=needs_scheme,
+        scale=scale,
+        step=step,
+    )
+
+
+def _choice(
+    key: str,
+    title: str,
+    help: str,
+    default: str | None,
+    choices: Callable[[], tuple[str, ...]],
+    *,
+    pattern: str | None = None,
+    also: str | None = None,
+) -> Field:
+    return Field(key, str, title, help, default, choices=choices, pattern=pattern, also=also)
+
+
+_DECLARED = (
+    _choice(
+        KIND,
+        "architecture",
+        "The kind of network: what a layer computes and where it passes its output on.",
+        None,
+        lambda: tuple(ARCHITECTURES),
+    ),
+    _choice(
+        "network.activation",
+        "activation",
+        "The function phi after every layer; the gradient is multiplied by its slope at each hop.",
+        "tanh",
+        lambda: tuple(ACTIVATIONS),
+    ),
+    _whole(
+        "network.depth",
+        "depth",
+        "How many layers are stacked.",
+        10,
+        1,
+        10_000,
+        recurrent_default=1,
+        step=1.25,
+    ),
+    _whole("network.hidden_size", "width", "Units, or channels, in every layer.", 64, 1, 65_536),
+    _whole(
+        "network.kernel_size",
+        "kernel size",
+        "Height and width of the convolution's filter, in pixels.",
+        3,
+        1,
+        31,
+        scale="linear",
+        step=1,
+    ),
+    _choice(
+        "network.padding",
+        "padding",
+        "What lies beyond the image's edge: zeros, or the opposite edge (circular).",
+        "zero",
+        lambda: ("zero", "circular"),
+    ),
+    Field(
+        "network.bias", bool, "bias", "Whether every layer adds a bias to its pre-activation.", True
+    ),
+    _choice(
+        SCHEME,
+        "initialiser",
+        "How the weights that a gradient crosses at every hop are drawn.",
+        "gaussian",
+        lambda: tuple(INITIALISERS),
+    ),
+    _number(
+        "init.weight_scale",
+        "weight scale",
+        "The gain sigma_w of the weights; gaussian draws N(0, weight_scale^2 / fan_in).",
+        1.0,
+        1e6,
+    ),
+    _number(
+        "init.bias_scale",
+        "bias scale",
+        "The standard deviation sigma_b of the biases.",
+        0.0,
+        1e6,
+    ),
+    _number(
+        "init.recurrent_scale",
+        "recurrent scale",
+        "The gain of the weights from one time step to the next.",
+        1.0,
+        1e6,
+    ),
+    Field(
+        "init.recurrent_lower",
+        float,
+        "recurrent lower",
+        "Over the whole sequence, u keeps at least this share: |u|^T is not below it.",
+        0.5,
+        minimum=0.0,
+        maximum=1.0,
+        needs_scheme="recurrent_range",
+        step=0.05,
+    ),
+    _number(
+        "init.recurrent_upper",
+        "recurrent upper",
+        "Over the whole sequence, u multiplies by at most this: |u|^T stays below it.",
+        2.0,
+        1e6,
+        needs_scheme="recurrent_range",
+        scale="linear",
+        step=0.25,
+    ),
+    _choice(
+        TASK,
+        "task",
+        "Where inputs and targets come from.",
+        "noise",
+        lambda: tuple(TASKS),
+    ),
+    _whole(
+        "task.time_steps",
+        "time steps",
+        "The length T of the input sequence: how far back the gradient has to reach.",
+        100,
+        1,
+        1_000_000,
+        step=1.25,
+    ),
+    _whole("task.batch_size", "batch size", "Examples in one batch.", 32, 1, 65_536),
+    _whole("task.input_size", "input size", "Numbers in one input.", 64, 1, 65_536),
+    _whole(
+        "task.image_size",
+        "image size",
+        "Height and width of an input image, in pixels.",
+        8,
+        1,
+        1_024,
+    ),
+    _whole("task.image_channels", "image channels", "Channels of an input image.", 3, 1, 4_096),
+    _whole(
+        "training.steps",
+        "training steps",
+        "Updates to make; 0 looks at the network as initialised and stops.",
+        100,
+        0,
+        10_000_000,
+    ),
+    _choice(
+        "training.optimizer",
+        "optimizer",
+        "How a gradient becomes an update.",
+        "sgd",
+        lambda: tuple(OPTIMIZERS),
+    ),
+    _number(
+        "training.learning_rate",
+        "learning rate",
+        "The size of an update.",
+        0.01,
+        1e3,
+        scale="log",
+        step=2.0,
+    ),
+    _number(
+        "training.clip_norm",
+        "clip norm",
+        "Gradients of a larger norm are scaled down to it before an update; 0 turns this off.",
+        0.0,
+        1e6,
+        step=0.5,
+    ),
+    _whole(
+        "run.seed",
+        "seed",
+        "Fixes every random draw: the same seed gives the same run.",
+        0,
+        0,
+        2**32 - 1,
+        scale="linear",
+        step=1,
+    ),
+    _choice(
+        "run.dtype",
+        "precision",
+        "The floating-point type everything is computed in.",
+        "float32",
+        lambda: ("float32", "float64"),
+    ),
+    _choice(
+        "run.device",
+        "device",
+        "Where to compute; auto takes a GPU if one works, else the CPU.",
+        "auto",
+        lambda: ("auto", "cpu", "cuda"),
+        pattern=r"cuda:(0|[1-9][0-9]{0,3})",
+        also="cuda:N",
+    ),
+)
+
+FIELDS: dict[str, Field] = {field.key: field for field in _DECLARED}

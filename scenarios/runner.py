@@ -1,0 +1,193 @@
+"""A run: one scenario on one device, as a plain generator of frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from engine.architectures import ARCHITECTURES
+from engine.backend import open_backend
+from engine.errors import DeviceError, MemoryShortage
+from engine.frame import Frame
+from engine.network import Network
+from engine.optimizers import OPTIMIZERS
+from engine.spec import InitSpec, NetworkSpec
+from engine.verdict import judge
+from scenarios.errors import ScenarioError
+from scenarios.schema import FIELDS
+from scenarios.tasks import TASKS
+
+if TYPE_CHECKING:
+    from engine.arrays import Array
+    from engine.network import Fields
+    from scenarios.scenario import Scenario
+
+#: The keys that decide how much memory a network takes.
+_SIZE_KEYS = (
+    "network.depth",
+    "network.hidden_size",
+    "network.kernel_size",
+    "task.batch_size",
+    "task.time_steps",
+    "task.input_size",
+    "task.image_size",
+    "task.image_channels",
+)
+
+
+class Run:
+    """One scenario, ready to go: its device is open and its network drawn.
+
+    Attributes:
+        scenario: what is run.
+        device: the device in use, as `Backend.description` tells it.
+        versions: of what the numbers depend on.
+        network: the network, a stack of one.
+        input: the last batch seen, (time_steps, batch, *features), None before the first frame.
+        target: its targets, (batch, outputs).
+
+    Raises ScenarioError naming the key where the device is not there, the memory does not suffice
+    or an initialiser does not fit.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        try:
+            backend = open_backend(scenario.run.device, scenario.run.dtype)
+        except DeviceError as error:
+            raise ScenarioError(
+                scenario.origin, str(error), key="run.device", value=scenario.run.device
+            ) from error
+        self._backend = backend
+        self._optimizer = OPTIMIZERS[scenario.training.optimizer]
+        slots = self._optimizer.slots if scenario.training.steps else 0
+        try:
+            self.network = Network(network_spec(scenario), [init_spec(scenario)], backend, slots)
+        except MemoryShortage as shortage:
+            raise _too_large(scenario, str(shortage)) from shortage
+        except ValueError as error:
+            scheme = scenario.init.scheme
+            raise ScenarioError(
+                scenario.origin, str(error), key="init.scheme", value=scheme
+            ) from error
+        self.device = backend.description
+        self.versions = versions(backend.description["backend"])
+        self.input: Any = None
+        self.target: Any = None
+
+    def frames(self) -> Iterator[Frame]:
+        """One frame a training step, step 0 being the network as initialised.
+
+        Not timed, the same scenario on the same device gives the same frames.
+        """
+        scenario, network = self.scenario, self.network
+        training = scenario.training
+        batches = TASKS[scenario.task.name].batches(scenario)
+        x: Array = None
+        target: Array = None
+        for step in range(training.steps + 1):
+            begin = time.perf_counter()
+            if step:
+                network.update(self._optimizer, [training.learning_rate], [training.clip_norm])
+            inputs, targets = next(batches)
+            # A task that keeps its batch is uploaded once.
+            if inputs is not self.input:
+                x = self._backend.asarray(inputs)[None]
+                target = self._backend.asarray(targets)[None]
+                self.input, self.target = inputs, targets
+            fields = network.evaluate(x, target)
+            yield _frame(scenario, fields, step, time.perf_counter() - begin)
+
+
+def _frame(scenario: Scenario, fields: Fields, step: int, seconds: float) -> Frame:
+    overflow = fields.overflow[0]
+    recurrent = ARCHITECTURES[scenario.network.kind].recurrent
+    return Frame(
+        step=step,
+        loss=float(fields.loss[0]),
+        log10_grad_h=fields.log10_grad_h[0],
+        log10_grad_a=fields.log10_grad_a[0],
+        log10_grad_params={name: float(v[0]) for name, v in fields.log10_grad_params.items()},
+        activation_rms=fields.activation_rms[0],
+        zero_fraction=fields.zero_fraction[0],
+        saturated_fraction=fields.saturated_fraction[0],
+        overflow=overflow,
+        verdict=judge(fields.log10_grad_h[0], recurrent, overflow),
+        seconds=seconds,
+    )
+
+
+def network_spec(scenario: Scenario) -> NetworkSpec:
+    """The shapes of a scenario's network."""
+    network, task = scenario.network, TASKS[scenario.task.name]
+    optional: dict[str, Any] = {
+        "kernel_size": network.kernel_size,
+        "padding": network.padding,
+        "time_steps": scenario.task.time_steps,
+    }
+    return NetworkSpec(
+        kind=network.kind,
+        activation=network.activation,
+        depth=network.depth,
+        hidden_size=network.hidden_size,
+        batch_size=scenario.task.batch_size,
+        input_shape=task.input_shape(scenario),
+        output_size=task.output_size,
+        bias=network.bias,
+        dtype=scenario.run.dtype,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def init_spec(scenario: Scenario) -> InitSpec:
+    """How a scenario draws its parameters."""
+    init = scenario.init
+    optional = {
+        "recurrent_scale": init.recurrent_scale,
+        "recurrent_lower": init.recurrent_lower,
+        "recurrent_upper": init.recurrent_upper,
+    }
+    return InitSpec(
+        scheme=init.scheme,
+        weight_scale=init.weight_scale,
+        bias_scale=init.bias_scale,
+        seed=scenario.run.seed,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def versions(backend: str | None) -> dict[str, str]:
+    """Versions of everything a frame's numbers depend on."""
+    import platform
+    from importlib.metadata import version
+
+    import numpy
+
+    found = {
+        "nablascope": version("nablascope"),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+    }
+    if backend == "cupy":
+        import cupy
+
+        found["cupy"] = cupy.__version__
+    return found
+
+
+def _too_large(scenario: Scenario, shortage: str) -> ScenarioError:
+    """Name the size that stands out most against its default."""
+    sizes = {
+        f"{section}.{key}": value
+        for section, keys in scenario.to_dict().items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    }
+
+    def excess(key: str) -> float:
+        default = FIELDS[key].default
+        return float(sizes[key]) / float(default) if isinstance(default, int | float) else 1.0
+
+    key = max((key for key in _SIZE_KEYS if key in sizes), key=excess)
+    return ScenarioError(scenario.origin, f"{shortage}; lower it", key=key, value=sizes[key])

@@ -1,0 +1,202 @@
+"""What a scenario allows: which fields fit, what each may be. The loader, --set and the app's
+controls all ask here, and the answers follow the engine's registries.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.architectures import ARCHITECTURES, Architecture
+from engine.initialisers import INITIALISERS
+from scenarios.errors import ScenarioError, nearest_of
+from scenarios.fields import FIELDS, KIND, SCHEME, SELECTORS, TASK, Field, Value
+from scenarios.tasks import TASKS
+
+__all__ = [
+    "FIELDS",
+    "KIND",
+    "SCHEME",
+    "SELECTORS",
+    "TASK",
+    "Field",
+    "Value",
+    "check_together",
+    "checked",
+    "choices_for",
+    "default_for",
+    "fields_for",
+    "misfit",
+    "nearest_key",
+]
+
+
+def misfit(key: str, values: Mapping[str, Value]) -> str | None:
+    """Why `key` has no place beside these values of kind, scheme and task; None if it has one.
+
+    A selector that is absent from `values` rules nothing out.
+    """
+    kind, scheme, task = (values.get(selector) for selector in SELECTORS)
+    having = [name for name, other in ARCHITECTURES.items() if key in other.fields]
+    if having and kind is not None and kind not in having:
+        return f"does not fit {KIND} {kind}; only {_listed(having)} {_has(having)} it"
+    needed = FIELDS[key].needs_scheme
+    if needed is not None and scheme is not None and scheme != needed:
+        return f"does not fit {SCHEME} {scheme}; only {needed} reads it"
+    if isinstance(task, str) and task in TASKS and key in TASKS[task].decides:
+        return f"does not fit {TASK} {task}, {TASKS[task].decides[key]}"
+    return None
+
+
+def fields_for(kind: str, scheme: str | None = None, task: str | None = None) -> list[Field]:
+    """The fields that a network of `kind` has, narrowed to an initialiser and a task if given."""
+    given = {KIND: kind, SCHEME: scheme, TASK: task}
+    values: dict[str, Value] = {key: value for key, value in given.items() if value is not None}
+    return [field for field in FIELDS.values() if misfit(field.key, values) is None]
+
+
+def choices_for(kind: str, key: str) -> tuple[str, ...]:
+    """The names that `key` can take in a network of `kind`, all of them registered by now."""
+    choices = FIELDS[key].choices
+    if choices is None:
+        return ()
+    names = choices()
+    if kind not in ARCHITECTURES:
+        return names
+    architecture = ARCHITECTURES[kind]
+    if key == SCHEME:
+        return tuple(n for n in names if architecture.hop_role in INITIALISERS[n].roles)
+    if key == TASK:
+        return tuple(n for n in names if TASKS[n].fits(architecture))
+    return names
+
+
+def default_for(architecture: Architecture, key: str) -> Value | None:
+    """What `key` is where a scenario says nothing; for a choice, one that fits."""
+    field = FIELDS[key]
+    default = field.default
+    if architecture.recurrent and field.recurrent_default is not None:
+        default = field.recurrent_default
+    if field.choices is not None and field.pattern is None and default is not None:
+        fitting = choices_for(architecture.name, key)
+        if default not in fitting and fitting:
+            return fitting[0]
+    return default
+
+
+def checked(source: str, key: str, value: object, values: Mapping[str, Value]) -> Value:
+    """`value` in the field's type. Raises ScenarioError where it is not allowed.
+
+    `values` holds the kind and the task, if they are known, which may narrow what is allowed.
+    """
+    field = FIELDS[key]
+    if field.type is bool:
+        if isinstance(value, bool):
+            return value
+        raise ScenarioError(source, "must be true or false", key=key, value=value)
+    if field.choices is not None:
+        return _checked_choice(source, field, field.choices(), value, values)
+    return _checked_number(source, field, value, values)
+
+
+def _checked_choice(
+    source: str,
+    field: Field,
+    names: tuple[str, ...],
+    value: object,
+    values: Mapping[str, Value],
+) -> str:
+    if isinstance(value, str) and field.pattern and re.fullmatch(field.pattern, value, re.ASCII):
+        return value
+    shown = _listed([*names, field.also] if field.also else names, last=", ")
+    if not isinstance(value, str) or value not in names:
+        nearest = nearest_of(value, names) if isinstance(value, str) else None
+        raise ScenarioError(
+            source,
+            f"not one of {shown}",
+            key=field.key,
+            value=value,
+            nearest=None if nearest is None else f'"{nearest}"',
+        )
+    kind = values.get(KIND)
+    if isinstance(kind, str):
+        fitting = choices_for(kind, field.key)
+        if value not in fitting:
+            why = f", it needs {TASKS[value].needs}" if field.key == TASK else ""
+            allowed = f"does not fit {KIND} {kind}{why}; what fits: {_listed(fitting, last=', ')}"
+            raise ScenarioError(source, allowed, key=field.key, value=value)
+    return value
+
+
+def _checked_number(
+    source: str, field: Field, value: object, values: Mapping[str, Value]
+) -> int | float:
+    assert field.minimum is not None and field.maximum is not None
+    minimum, why = field.minimum, ""
+    task = values.get(TASK)
+    if isinstance(task, str) and task in TASKS:
+        raised = TASKS[task].minimums.get(field.key, minimum)
+        if raised > minimum:
+            minimum, why = raised, f" for {TASK} {task}"
+    wanted = (int,) if field.type is int else (int, float)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, wanted)
+        # Compared before any conversion, so that an integer beyond float's range is refused too.
+        or not minimum <= value <= field.maximum
+    ):
+        what = "a whole number" if field.type is int else "a number"
+        limits = f"from {_plain(minimum)} to {_plain(field.maximum)}"
+        raise ScenarioError(source, f"must be {what} {limits}{why}", key=field.key, value=value)
+    return value if field.type is int else float(value)
+
+
+def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) -> None:
+    """Raise ScenarioError where values that are fine alone contradict each other.
+
+    `origin` tells where the value of a key comes from.
+    """
+    lower, upper = values.get("init.recurrent_lower"), values.get("init.recurrent_upper")
+    if isinstance(lower, float) and isinstance(upper, float) and lower > upper:
+        raise ScenarioError(
+            origin("init.recurrent_lower"),
+            f"must not be above init.recurrent_upper, which is {_plain(upper)}",
+            key="init.recurrent_lower",
+            value=lower,
+        )
+    channels, width = values.get("task.image_channels"), values["network.hidden_size"]
+    narrow = isinstance(channels, int) and isinstance(width, int) and channels > width
+    if narrow and values[SCHEME] == "delta_orthogonal":
+        raise ScenarioError(
+            origin("network.hidden_size"),
+            f"must be at least task.image_channels, which is {channels}, "
+            f"for {SCHEME} delta_orthogonal",
+            key="network.hidden_size",
+            value=width,
+        )
+
+
+def nearest_key(key: str) -> str | None:
+    """The field that `key` was probably meant to be, None if none is close."""
+    last = key.rpartition(".")[2].lower().replace("-", "_")
+    for field in FIELDS.values():
+        if field.attribute == last:
+            return field.key
+    close = nearest_of(key, FIELDS)
+    if close is not None:
+        return close
+    attribute = nearest_of(last, (field.attribute for field in FIELDS.values()))
+    return next((f.key for f in FIELDS.values() if f.attribute == attribute), None)
+
+
+def _listed(names: Sequence[str], last: str = " and ") -> str:
+    return last.join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def _has(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if math.isfinite(number) and number == int(number) else str(number)

@@ -1,0 +1,45 @@
+"""White noise: inputs and targets without structure, so that only the network shapes gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from scenarios.tasks.base import data_generator
+
+if TYPE_CHECKING:
+    from engine.architectures import Architecture
+    from scenarios.scenario import Scenario
+    from scenarios.tasks.base import Batch
+
+
+class Noise:
+    """Inputs and targets N(0, 1), one output; one fixed batch, learnt by heart in training."""
+
+    name = "noise"
+    title = "Noise"
+    output_size = 1
+    decides: Mapping[str, str] = MappingProxyType({})
+    minimums: Mapping[str, int] = MappingProxyType({})
+    needs = "any network"
+
+    def fits(self, architecture: Architecture) -> bool:
+        return True
+
+    def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
+        task = scenario.task
+        if task.image_size is not None and task.image_channels is not None:
+            return (task.image_size, task.image_size, task.image_channels)
+        assert task.input_size is not None
+        return (task.input_size,)
+
+    def batches(self, scenario: Scenario) -> Iterator[Batch]:
+        draw = data_generator(scenario)
+        dtype = scenario.run.dtype
+        lead = (scenario.task.time_steps or 1, scenario.task.batch_size)
+        # Drawn in float64 and then rounded: both dtypes see the same data.
+        target = draw.standard_normal((scenario.task.batch_size, self.output_size)).astype(dtype)
+        inputs = draw.standard_normal(lead + self.input_shape(scenario)).astype(dtype)
+        while True:
+            yield inputs, target

@@ -1,0 +1,289 @@
+"""The engine beside the app: runs in a process of its own and hands over frames when asked.
+
+A process, because the Python parts of a time loop hold the interpreter's lock: with a thread, a key
+waits for them (tests/benchmarks/app_latency.py measures both). The same loop also runs in a thread,
+for tests. Frames are handed over on request and dropped at the source, oldest first, when nobody
+asks: a slow screen slows nothing and fills no queue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from scenarios.threads import leave_one_core
+
+if TYPE_CHECKING:
+    from engine.frame import Frame
+    from scenarios.scenario import Scenario
+
+#: Frames kept for a reader that does not ask for them.
+_PENDING_FRAMES = 256
+
+#: Imported by name, so that what it sends back unpickles as this module's own classes.
+_ENGINE_PROCESS = (
+    "import sys; from multiprocessing.connection import Connection; "
+    "from scenarios.worker import serve; serve(Connection(int(sys.argv[1])))"
+)
+
+#: Seconds a busy engine process may take to notice a new run before it is replaced.
+_GRACE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run was set up: its device is open and its network drawn."""
+
+    run: int
+    scenario: Scenario
+    device: dict[str, str | None]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames in order of their steps; steps nobody asked for in time are missing."""
+
+    run: int
+    frames: list[Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """All steps of a run are done; `event` is its end event, as in the JSON lines."""
+
+    run: int
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run could not go on: one line that says why, and the scenario key to blame if any."""
+
+    run: int
+    line: str
+    key: str | None
+
+
+Message: TypeAlias = Started | Frames | Ended | Failed
+
+
+class Worker:
+    """The app's end. All methods return at once.
+
+    Args:
+        mode: "process" keeps keys quick; "thread" spares tests a process.
+    """
+
+    def __init__(self, mode: Literal["process", "thread"] = "process") -> None:
+        self._mode = mode
+        self._run = 0
+        self._request: tuple[Any, ...] = ()
+        self._asked_at = 0.0
+        self._accepted = True
+        self._ever_accepted = False
+        self._pulled = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection = self._open()
+
+    def _open(self) -> Connection:
+        if self._mode == "thread":
+            ours, theirs = Pipe()
+            threading.Thread(target=serve, args=(theirs,), daemon=True).start()
+            return ours
+        near, far = socket.socketpair()
+        environment = dict(os.environ)
+        leave_one_core(environment)
+        # -P keeps the current folder off the path; a session of its own, the terminal's signals.
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _ENGINE_PROCESS, str(far.fileno())],
+                pass_fds=[far.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=environment,
+            )
+        return Connection(near.detach())
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `poll` has something. Changes after a failure."""
+        return self._connection.fileno()
+
+    def start(self, scenario: Scenario, *, paused: bool = False) -> int:
+        """Run `scenario` in place of whatever ran, and return the run's number.
+
+        A paused run shows step 0 and waits.
+        """
+        self._run += 1
+        self._request = ("start", self._run, scenario, paused)
+        self._asked_at = time.monotonic()
+        self._accepted = False
+        self._send(self._request)
+        return self._run
+
+    def pause(self) -> None:
+        """Hold the run after the step it is at."""
+        self._send(("pause",))
+
+    def resume(self) -> None:
+        """Go on with a run on hold."""
+        self._send(("resume",))
+
+    def step(self, count: int = 1) -> None:
+        """Let a run on hold do `count` more steps."""
+        self._send(("step", count))
+
+    def poll(self) -> list[Message]:
+        """What has arrived since the last call; asks for more."""
+        messages: list[Message] = []
+        try:
+            while self._connection.poll():
+                received = self._connection.recv()
+                if isinstance(received, int):
+                    self._accepted |= received == self._run
+                    self._ever_accepted = True
+                else:
+                    self._pulled = False
+                    messages += received
+        except (EOFError, OSError):
+            messages.append(Failed(self._run, self._obituary(), None))
+            self._reopen()
+            return messages
+        late = time.monotonic() - self._asked_at > _GRACE
+        if not self._accepted and self._ever_accepted and late and self._process is not None:
+            # A step of many seconds is under way: what it computes is not wanted any more.
+            self._process.kill()
+            self._reopen()
+            self._send(self._request)
+        if not self._pulled:
+            self._pulled = True
+            self._send(("pull",))
+        return [message for message in messages if message.run == self._run]
+
+    def close(self) -> None:
+        """Stop the engine and wait for its process to end."""
+        self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self, command: tuple[Any, ...]) -> None:
+        try:
+            self._connection.send(command)
+        except OSError:
+            # The engine is gone; the next poll finds out, says so and opens another.
+            self._pulled = False
+
+    def _reopen(self) -> None:
+        self._connection.close()
+        if self._process is not None:
+            self._process.wait()
+        self._pulled = self._ever_accepted = False
+        self._connection = self._open()
+
+    def _obituary(self) -> str:
+        code = self._process.wait() if self._process is not None else 0
+        if code >= 0:
+            return f"the engine process ended with code {code}; change a setting to start another"
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the engine process was ended by {name}{hint}; change a setting to start another"
+
+
+class _Server:
+    """The engine's end: one run at a time, commands between any two frames."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._run = 0
+        self._frames: Iterator[Frame] | None = None
+        self._last: Frame | None = None
+        self._paused = False
+        self._steps = 0
+        self._outbox: list[Message] = []
+        self._wanted = False
+
+    def loop(self) -> None:
+        """Serve until the app's end closes."""
+        while True:
+            busy = self._frames is not None and (not self._paused or self._steps > 0)
+            if not busy or self._connection.poll():
+                try:
+                    self._obey(self._connection.recv())
+                except (EOFError, OSError):
+                    return
+            else:
+                self._advance()
+            if self._wanted and self._outbox:
+                self._connection.send(self._outbox)
+                self._outbox, self._wanted = [], False
+
+    def _obey(self, command: tuple[Any, ...]) -> None:
+        match command:
+            case ("start", run, scenario, paused):
+                self._connection.send(run)
+                self._begin(run, scenario, paused)
+            case ("pause",):
+                self._paused, self._steps = True, 0
+            case ("resume",):
+                self._paused = False
+            case ("step", count):
+                self._steps += count
+            case ("pull",):
+                self._wanted = True
+
+    def _begin(self, run: int, scenario: Scenario, paused: bool) -> None:
+        from scenarios.failures import describe
+        from scenarios.runner import Run
+
+        self._run, self._frames, self._last = run, None, None
+        # Step 0 is shown even on hold: it is what the scenario looks like.
+        self._paused, self._steps, self._outbox = paused, 1, []
+        try:
+            prepared = Run(scenario)
+        except Exception as error:
+            self._outbox.append(Failed(run, *describe(error)))
+            return
+        self._outbox.append(Started(run, scenario, prepared.device, prepared.versions))
+        self._frames = prepared.frames()
+
+    def _advance(self) -> None:
+        from scenarios.events import end_event
+        from scenarios.failures import describe
+
+        assert self._frames is not None
+        try:
+            frame = next(self._frames, None)
+        except Exception as error:
+            self._frames = None
+            self._outbox.append(Failed(self._run, *describe(error)))
+            return
+        if frame is None:
+            self._frames = None
+            self._outbox.append(Ended(self._run, end_event(self._last)))
+            return
+        self._last = frame
+        self._steps = max(0, self._steps - 1)
+        pending = self._outbox[-1] if self._outbox else None
+        if not isinstance(pending, Frames):
+            pending = Frames(self._run, [])
+            self._outbox.append(pending)
+        pending.frames.append(frame)
+        del pending.frames[:-_PENDING_FRAMES]
+
+
+def serve(connection: Connection) -> None:
+    """Run scenarios for the `Worker` at the other end until it closes."""
+    _Server(connection).loop()
