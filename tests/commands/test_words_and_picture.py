@@ -1,0 +1,123 @@
+"""The verdict in words and the gradient as a picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import pytest
+
+from engine.verdict import Overflow, Verdict, VerdictName
+from tui.plot_text import picture
+from tui.words import meaning, sentence
+
+
+def verdict(
+    name: VerdictName,
+    decades: float | None = None,
+    hops: int = 9,
+    axis: Literal["layer", "time"] = "layer",
+    overflow: Overflow | None = None,
+    dead_at: tuple[int, int] | None = None,
+) -> Verdict:
+    rate = None if decades is None or not hops else decades / hops
+    return Verdict(name, decades, hops, rate, axis, 1, overflow, dead_at)
+
+
+SENTENCES = [
+    (verdict("exploding", 11.7, 100, "time"), "exploding: x1.31 per step, 10^11.7 over 100 steps"),
+    (verdict("vanishing", -5.9), "vanishing: x0.221 per layer, 10^-5.9 over 9 layers"),
+    (verdict("healthy", 0.0), "healthy: x1.000 per layer, 10^0.0 over 9 layers"),
+    (verdict("healthy", -1e-9), "healthy: x1.000 per layer, 10^0.0 over 9 layers"),
+    (verdict("healthy", 1.0, 1), "healthy: x10 per layer, 10^1.0 over 1 layer"),
+    (verdict("healthy", -2.0, 99, "time"), "healthy: x0.955 per step, 10^-2.0 over 99 steps"),
+    (verdict("vanishing", -250.0, 10), "vanishing: x10^-25.0 per layer, 10^-250.0 over 10 layers"),
+    (
+        verdict("exploding", 400.0, 4, "time"),
+        "exploding: x10^100.0 per step, 10^400.0 over 4 steps",
+    ),
+    (
+        verdict("healthy", 0.0, 0),
+        "healthy: there is only one layer, so the gradient has no way to go",
+    ),
+    (
+        verdict("dead", dead_at=(4, 1)),
+        "dead: the gradient is exactly 0 from layer 4 down to layer 1",
+    ),
+    (verdict("dead", dead_at=(1, 1)), "dead: the gradient is exactly 0 at layer 1"),
+    (
+        verdict("dead", axis="time", dead_at=(2, 57)),
+        "dead: the gradient is exactly 0 from step 57 back to step 1",
+    ),
+    (
+        verdict("overflow", axis="time", overflow=Overflow(3, 57)),
+        "overflow: the forward pass left float32 at layer 3, step 57; try --dtype float64",
+    ),
+    (
+        verdict("overflow", overflow=Overflow(3, 1)),
+        "overflow: the forward pass left float32 at layer 3; try --dtype float64",
+    ),
+]
+
+
+@pytest.mark.parametrize(("judged", "words"), SENTENCES)
+def test_sentences(judged: Verdict, words: str) -> None:
+    assert sentence(judged) == words
+    assert meaning(judged).endswith(".")
+    assert (words + meaning(judged)).isascii()
+
+
+def test_no_remedy_is_named_that_is_none() -> None:
+    judged = verdict("overflow", overflow=Overflow(3, 1))
+    line = "overflow: the forward pass left float64 at layer 3; make the weights smaller"
+    assert sentence(judged, "float64") == line
+    assert sentence(judged, remedy="choose float64").endswith("; choose float64")
+
+
+def rows(drawn: str | None) -> list[str]:
+    assert drawn is not None
+    return drawn.splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_a_picture_fits_and_names_both_ends(columns: int, unicode: bool) -> None:
+    values = [-8.0 + 0.6 * layer for layer in range(10)]
+    lines = rows(picture(values, axis="layer", columns=columns, unicode=unicode))
+    assert max(map(len, lines)) <= columns
+    assert len(lines) == 17
+    assert lines[-1].endswith("layer 10")
+    assert "layer 1 " in lines[-1]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_the_curve_rises_towards_the_loss_of_a_vanishing_gradient() -> None:
+    values = [-8.0 + 0.6 * layer for layer in range(10)]
+    lines = rows(picture(values, axis="layer", columns=80, unicode=False))
+    stars = [(row, line.index("*")) for row, line in enumerate(lines) if "*" in line]
+    assert stars == sorted(stars)
+    assert [column for _, column in stars] == sorted((c for _, c in stars), reverse=True)
+    ticks = [int(line.split("┤")[0]) for line in lines if "┤" in line]
+    assert ticks == [-2, -3, -4, -5, -6, -7, -8]
+
+
+def test_rounding_does_not_look_like_a_trend() -> None:
+    lines = rows(picture([-3.2, -3.2000001, -3.1999999], axis="time", columns=80, unicode=False))
+    assert sum("*" in line for line in lines) == 1
+
+
+def test_gaps_and_nothing_to_draw() -> None:
+    lines = rows(
+        picture(
+            [-1.0, -math.inf, -1.0, math.nan, -1.0, -1.0], axis="layer", columns=80, unicode=False
+        )
+    )
+    (curve,) = [line for line in lines if "*" in line]
+    assert len(curve[curve.index("*") :].replace("*", " ").split("   ")) > 2
+    for values in ([], [-1.0], [-math.inf] * 5, [math.nan, -2.0]):
+        assert picture(values, axis="time", columns=80) is None
+
+
+def test_colour_only_where_it_is_asked_for() -> None:
+    drawn = picture([-1.0, -5.0], axis="layer", columns=80, colour="blue")
+    assert drawn is not None and "\x1b[" in drawn

@@ -1,0 +1,178 @@
+"""Every scenario of the catalogue shows what its question promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scenarios
+from engine.architectures import ARCHITECTURES
+from engine.frame import Frame
+from engine.verdict import judge
+from scenarios import catalogue
+from scenarios.errors import ScenarioError
+from scenarios.scenario import load
+
+#: The verdict, the decades before training, and how many of the steps are made here: the verdict
+#: has to hold throughout. None: all of them.
+PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
+    "chain-sigmoid": ("vanishing", (-6.1, -5.6), None),
+    "chain-relu": ("healthy", (-0.3, 0.0), None),
+    "mlp-sigmoid": ("vanishing", (-66, -60), 20),
+    "mlp-tanh-below": ("vanishing", (-11, -9.5), 20),
+    "mlp-tanh": ("healthy", (-2.0, -0.5), 20),
+    "mlp-tanh-above": ("exploding", (5.5, 7.5), 20),
+    "mlp-relu-below": ("vanishing", (-17, -14), 20),
+    "mlp-relu": ("healthy", (-1.5, 1.0), 20),
+    "cnn-sigmoid": ("vanishing", (-66, -60), 3),
+    "cnn-tanh": ("healthy", (-3.0, 0.0), 3),
+    "cnn-relu": ("healthy", (-1.0, 1.0), 3),
+    "cnn-tanh-1000": ("healthy", (-2.0, 0.0), 0),
+    "rnn-sigmoid": ("vanishing", (-65, -55), None),
+    "rnn-tanh-below": ("vanishing", (-30, -25), None),
+    "rnn-tanh": ("healthy", (-2.0, 1.0), None),
+    "rnn-tanh-above": ("exploding", (12, 16), None),
+    "rnn-relu-below": ("vanishing", (-17, -14), None),
+    "rnn-relu": ("healthy", (-2.0, 2.0), None),
+    "rnn-relu-above": ("exploding", (14, 18), None),
+    "rnn-identity": ("healthy", (-1.0, 0.0), None),
+    "indrnn": ("healthy", (-0.5, 0.5), None),
+    "indrnn-vanishing": ("vanishing", (-6.5, -4.0), None),
+    "indrnn-exploding": ("exploding", (4.0, 6.0), None),
+    "indrnn-tanh": ("vanishing", (-27, -20), None),
+    "indrnn-deep": ("healthy", (-1.0, 0.5), 20),
+    "adding-rnn": ("vanishing", (-10, -7), None),
+    "adding-indrnn": ("healthy", (-0.5, 0.5), None),
+}
+
+
+def frames(name: str, **changes: object) -> Iterator[Frame]:
+    overrides = {key.replace("__", "."): value for key, value in changes.items()}
+    return scenarios.run(name, {"run.device": "cpu", **overrides})
+
+
+def initial(name: str, **changes: object) -> Frame:
+    return next(frames(name, training__steps=0, **changes))
+
+
+def test_every_scenario_promises_something() -> None:
+    assert list(PROMISES) == [
+        name
+        for kind in ("mlp", "cnn")
+        for name in catalogue.names()
+        if load(name).network.kind == kind
+    ] + [name for name in catalogue.names() if ARCHITECTURES[load(name).network.kind].recurrent]
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_the_promised_verdict_is_the_measured_one(name: str) -> None:
+    verdict, (low, high), steps = PROMISES[name]
+    shortened = {} if steps is None else {"training__steps": steps}
+    seen = [frame.verdict for frame in frames(name, **shortened)]
+    assert {v.name for v in seen} == {verdict}
+    assert seen[0].decades is not None
+    assert low <= seen[0].decades <= high
+
+
+def test_chain_relu_drops_once_and_then_not_at_all() -> None:
+    gradient = initial("chain-relu").log10_grad_h[:, 0]
+    assert gradient[-1] > gradient[-2]
+    np.testing.assert_allclose(gradient[:-1], gradient[0], atol=1e-6)
+
+
+def test_chain_sigmoid_never_keeps_more_than_a_quarter() -> None:
+    hops = np.diff(initial("chain-sigmoid").log10_grad_h[:, 0])
+    assert (hops >= np.log10(4.0)).all()
+
+
+def test_mlp_sigmoid_goes_below_float32() -> None:
+    frame = initial("mlp-sigmoid")
+    assert frame.log10_grad_h[0, 0] < np.log10(np.finfo(np.float32).smallest_subnormal)
+
+
+def test_rnn_tanh_loses_twenty_decades_to_large_inputs() -> None:
+    verdict = initial("rnn-tanh", init__weight_scale=1.0).verdict
+    assert verdict.decades == pytest.approx(-20, abs=2)
+
+
+def test_rnn_tanh_above_dies_of_its_first_update_without_clipping() -> None:
+    verdicts = [
+        f.verdict.name for f in frames("rnn-tanh-above", training__clip_norm=0.0, training__steps=1)
+    ]
+    assert verdicts == ["exploding", "dead"]
+
+
+def test_rnn_relu_strays_both_ways() -> None:
+    decades = [initial("rnn-relu", run__seed=seed).verdict.decades for seed in range(4)]
+    assert min(d for d in decades if d is not None) < 0.0
+    assert max(d for d in decades if d is not None) > 1.0
+
+
+def test_rnn_relu_above_overflows_on_the_way_forward() -> None:
+    frame = initial("rnn-relu-above", task__time_steps=400)
+    assert frame.verdict.name == "overflow"
+    assert frame.overflow is not None
+    assert 200 < frame.overflow.step < 300
+    wide = initial("rnn-relu-above", task__time_steps=400, run__dtype="float64")
+    assert wide.verdict.name == "exploding"
+
+
+def test_indrnn_vanishing_can_be_dead() -> None:
+    assert "dead" in {initial("indrnn-vanishing", run__seed=seed).verdict.name for seed in range(4)}
+
+
+def test_indrnn_deep_grows_in_its_lower_layers() -> None:
+    field = initial("indrnn-deep").log10_grad_h
+    decades = [judge(field, True, layer=layer).decades for layer in range(1, 7)]
+    assert all(d is not None for d in decades)
+    assert decades == sorted(decades, reverse=True)  # type: ignore[type-var]
+    assert decades[0] is not None and decades[0] > 3.0
+
+
+def test_only_the_indrnn_learns_to_add() -> None:
+    def last_losses(name: str) -> float:
+        return float(np.mean([frame.loss for frame in frames(name)][-50:]))
+
+    assert last_losses("adding-rnn") > 0.15
+    assert last_losses("adding-indrnn") < 0.02
+
+
+def test_what_stands_side_by_side_is_of_one_size() -> None:
+    for name in catalogue.names():
+        scenario = load(name)
+        recurrent = ARCHITECTURES[scenario.network.kind].recurrent
+        length = scenario.task.time_steps if recurrent else scenario.network.depth
+        assert length == 100 or name.startswith("chain-") or name == "cnn-tanh-1000"
+
+
+def test_files_name_themselves_and_say_what_to_look_for() -> None:
+    for entry in catalogue.entries():
+        scenario = load(entry.path)
+        assert scenario.name == entry.name
+        assert entry.path.name.partition("-")[2] == f"{entry.name}.toml"
+        assert (entry.title, entry.kind) == (scenario.title, scenario.network.kind)
+        assert 60 < len(scenario.question) < 400 and "?" in scenario.question
+        assert len(scenario.source_text) > 20
+        assert entry.path.read_text(encoding="utf-8").isascii()
+
+
+def test_names_are_paths_and_the_other_way_round() -> None:
+    for name in catalogue.names():
+        assert Path(catalogue.find(name)) == catalogue.path_of(name)
+        assert load(name) == load(catalogue.path_of(name))
+    with pytest.raises(
+        ScenarioError, match=r"^rnn-rleu: not in the catalogue; did you mean rnn-relu"
+    ):
+        catalogue.path_of("rnn-rleu")
+
+
+def test_a_name_wins_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rnn-relu").write_text('[network]\nkind = "mlp"\n')
+    assert load("rnn-relu").network.kind == "rnn"
+    assert load("./rnn-relu").network.kind == "mlp"
+    Path("mine").write_text('[network]\nkind = "cnn"\n')
+    assert load("mine").network.kind == "cnn"

@@ -1,0 +1,109 @@
+"""Events are valid JSON throughout, and the same run writes the same bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+import pytest
+
+from scenarios.events import end_event, frame_event, start_event, to_json
+from scenarios.runner import Run
+from scenarios.scenario import load
+
+SMALL = {"network.hidden_size": 8, "task.batch_size": 4, "training.steps": 2, "run.device": "cpu"}
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def parsed(line: str) -> Any:
+    assert "\n" not in line and line.isascii()
+    return json.loads(line, parse_constant=_refuse)
+
+
+def events(name: str, **changes: object) -> list[dict[str, Any]]:
+    run = Run(load(name, {**SMALL, **{k.replace("__", "."): v for k, v in changes.items()}}))
+    frames = list(run.frames())
+    last = frames[-1]
+    all_of_them = [start_event(run), *map(frame_event, frames), end_event(last)]
+    return [parsed(to_json(event)) for event in all_of_them]
+
+
+def test_what_a_run_says() -> None:
+    start, *steps, end = events("rnn-relu", task__time_steps=5, network__depth=2)
+    assert start["event"] == "start"
+    assert start["scenario"]["network"]["depth"] == 2
+    assert start["scenario"]["question"]
+    assert start["device"]["device"] == "cpu"
+    assert set(start["versions"]) >= {"nablascope", "python", "numpy"}
+    assert len(start["run"]) == 12
+    assert [step["step"] for step in steps] == [0, 1, 2]
+    for step in steps:
+        assert step["event"] == "frame"
+        for field in (
+            "log10_grad_h",
+            "log10_grad_a",
+            "activation_rms",
+            "zero_fraction",
+            "saturated_fraction",
+        ):
+            assert [len(layer) for layer in step[field]] == [5, 5]
+        assert set(step["log10_grad_params"]) == {
+            *(f"layer{layer}.{name}" for layer in (1, 2) for name in "WUb"),
+            "readout.W",
+            "readout.b",
+        }
+        assert step["overflow"] is None
+        assert step["verdict"] == "healthy"
+        assert step["decades_per_hop"] == pytest.approx(step["decades"] / 4, abs=1e-6)
+        assert (step["hops"], step["axis"], step["layer"]) == (4, "time", 2)
+    assert end == {
+        "event": "end",
+        "interrupted": False,
+        **{key: steps[-1][key] for key in end if key not in ("event", "interrupted")},
+    }
+
+
+def test_the_same_run_gives_the_same_bytes() -> None:
+    def lines(**changes: object) -> list[str]:
+        kept = events("cnn-relu", network__depth=3, **changes)
+        return [to_json({k: v for k, v in e.items() if k != "seconds"}) for e in kept]
+
+    assert lines() == lines()
+    first, other = lines()[0], lines(run__seed=1)[0]
+    assert json.loads(first)["run"] != json.loads(other)["run"]
+
+
+def test_an_exact_zero_is_null() -> None:
+    _, step, *_, end = events("chain-relu", init__weight_scale=0.0)
+    assert step["verdict"] == end["verdict"] == "dead"
+    assert end["dead_at"] == {"layer": 9, "step": 1}
+    assert step["log10_grad_h"][0] == [None]
+    assert end["decades"] is None and end["overflow"] is None
+
+
+def test_an_overflow_has_a_place_and_no_numbers() -> None:
+    _, step, *_, end = events("rnn-relu", init__recurrent_scale=1000.0, training__steps=0)
+    assert step["verdict"] == end["verdict"] == "overflow"
+    assert step["overflow"] == end["overflow"]
+    assert step["overflow"]["layer"] == 1 and 1 < step["overflow"]["step"] < 100
+    assert step["loss"] is None
+    assert {value for row in step["log10_grad_h"] for value in row} == {None}
+    assert set(step["log10_grad_params"].values()) == {None}
+
+
+def test_a_run_without_frames_still_ends() -> None:
+    event = end_event(None, interrupted=True)
+    assert event["interrupted"] is True
+    assert event["verdict"] is None
+    _, _, *_, end = events("chain-relu")
+    assert set(parsed(to_json(event))) == set(end)
+
+
+def test_what_is_no_json_is_refused() -> None:
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            to_json({"loss": value})

@@ -1,0 +1,184 @@
+"""nablascope doctor: what this machine has, and the exact reason for what it lacks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from scenarios.threads import cores, leave_one_core
+from tui.commands.console import speaks_unicode, styled, write
+
+_PACKAGES = ("nablascope", "numpy", "scipy", "textual", "plotext", "rich")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print what was found."""
+    # As a run does, so that what is shown is what a run gets.
+    leave_one_core(os.environ)
+    found: dict[str, Any] = {
+        "devices": devices(),
+        "versions": versions(),
+        "blas": blas(),
+        "terminal": terminal(),
+    }
+    if args.json:
+        import json
+
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return 0
+    write(styled("devices", "bold"))
+    for device in found["devices"]:
+        write(f"  {device['device']:<9}{_device_line(device)}")
+    write()
+    write(styled("versions", "bold"))
+    for name, text in found["versions"].items():
+        write(f"  {name:<12}{text or 'not installed'}")
+    write(f"  {'BLAS':<12}{_blas_line(found['blas'])}")
+    write()
+    write(styled("terminal", "bold"))
+    for name, value in found["terminal"].items():
+        write(f"  {name:<12}{_plain(value)}")
+    return 0
+
+
+def devices() -> list[dict[str, Any]]:
+    """The CPU, then every GPU, or the reason why there is none."""
+    import psutil
+
+    from engine.backend import probe_devices
+
+    found: list[dict[str, Any]] = []
+    for status in probe_devices():
+        entry: dict[str, Any] = {
+            "device": status.device,
+            "name": status.name,
+            "memory_bytes": status.memory_bytes,
+            "problem": status.problem,
+        }
+        if status.device == "cpu":
+            entry["cores"] = cores()
+            entry["available_bytes"] = psutil.virtual_memory().available
+        found.append(entry)
+    return found
+
+
+def versions() -> dict[str, str | None]:
+    """Installed versions; None for what is not there."""
+    import platform
+
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        found[package] = _version(package)
+    found["cupy"] = _cupy_version()
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cupy_version() -> str | None:
+    # Its wheels are named after the CUDA they are built for: cupy-cuda12x, cupy-rocm-7-0, ...
+    from importlib.metadata import packages_distributions
+
+    packages = packages_distributions().get("cupy", [])
+    return f"{version(packages[0])} ({packages[0]})" if packages else None
+
+
+def blas() -> dict[str, Any]:
+    """The library behind NumPy's matrix products, and the threads it may use, if it tells."""
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")
+    build = config.get("Build Dependencies", {}).get("blas", {})
+    return {
+        "name": build.get("name"),
+        "version": build.get("version"),
+        "threads": _openblas_threads(),
+    }
+
+
+def _openblas_threads() -> int | None:
+    """Asked of the OpenBLAS that NumPy has loaded; None where there is another BLAS."""
+    import ctypes
+    from pathlib import Path
+
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return None
+    lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if "openblas" in line}
+    for path in sorted(paths):
+        library = ctypes.CDLL(path)
+        for prefix in ("scipy_openblas", "openblas"):
+            for suffix in ("64_", ""):
+                ask = getattr(library, f"{prefix}_get_num_threads{suffix}", None)
+                if ask is not None:
+                    return int(ask())
+    return None
+
+
+def terminal() -> dict[str, Any]:
+    """What stdout is connected to."""
+    import shutil
+
+    size = shutil.get_terminal_size()
+    attached = sys.stdout.isatty()
+    return {
+        "attached": attached,
+        "size": f"{size.columns}x{size.lines}" if attached else None,
+        "colours": colours(),
+        "TERM": os.environ.get("TERM"),
+        "encoding": sys.stdout.encoding,
+        "unicode": speaks_unicode(sys.stdout),
+    }
+
+
+def colours() -> int:
+    """How many colours the environment promises; 0 for none."""
+    term = os.environ.get("TERM", "")
+    if os.environ.get("NO_COLOR") or term in ("", "dumb"):
+        return 0
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return 2**24
+    return 256 if "256color" in term else 16
+
+
+def _device_line(device: dict[str, Any]) -> str:
+    if device["problem"] is not None:
+        return f"{device['name']}: {device['problem']}"
+    parts = [str(device["name"])]
+    if "cores" in device:
+        parts.append(f"{device['cores']} {'core' if device['cores'] == 1 else 'cores'}")
+    if device["memory_bytes"] is not None:
+        parts.append(f"{_gib(device['memory_bytes'])} memory")
+    if "available_bytes" in device:
+        parts.append(f"{_gib(device['available_bytes'])} free")
+    return ", ".join(parts)
+
+
+def _blas_line(found: dict[str, Any]) -> str:
+    name = " ".join(str(part) for part in (found["name"], found["version"]) if part)
+    threads = found["threads"]
+    return (name or "unknown") + ("" if threads is None else f", {threads} threads")
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,47 @@
+"""nablascope [SCENARIO]: the app."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from scenarios.errors import ScenarioError, nearest_of
+from tui.commands.options import add_scenario, load_scenario
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_scenario(parser, optional=True)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Open the app, on the scenario if one was named."""
+    scenario = None
+    if args.scenario is not None:
+        _check_known(args.scenario, args.commands)
+        scenario = load_scenario(args)
+    elif args.assignments or args.seed or args.steps or args.dtype:
+        raise ScenarioError("nablascope", "options that change a scenario need a SCENARIO")
+    elif args.device is not None:
+        from scenarios.schema import checked
+
+        checked("--device", "run.device", args.device, {})
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        allowed = "the app needs a terminal; in a script, use nablascope run SCENARIO"
+        raise ScenarioError("nablascope", allowed)
+    from tui.app import run_app
+
+    return run_app(scenario, device=args.device)
+
+
+def _check_known(word: str, commands: Sequence[str]) -> None:
+    """Refuse a first argument that is nothing at all; it may be a command mistyped."""
+    from scenarios import catalogue
+
+    try:
+        catalogue.find(word)
+    except ScenarioError as error:
+        nearest = nearest_of(word, [*commands, *catalogue.names()])
+        allowed = "neither a command, nor a scenario of the catalogue, nor a file"
+        raise ScenarioError(error.source, allowed, nearest=nearest) from None

@@ -1,0 +1,55 @@
+"""The options that change a scenario, the same for every command that takes one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scenarios.scenario import Scenario
+
+#: Options that are short for --set KEY=VALUE.
+_SHORTHANDS = {
+    "seed": ("run.seed", "N", "the random seed"),
+    "steps": ("training.steps", "N", "training steps; 0 only looks at the network as initialised"),
+    "device": ("run.device", "DEVICE", "auto, cpu, cuda or cuda:N"),
+    "dtype": ("run.dtype", "TYPE", "float32 or float64"),
+}
+
+
+def add_scenario(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """SCENARIO, --set and its short forms."""
+    parser.add_argument(
+        "scenario",
+        metavar="SCENARIO",
+        nargs="?" if optional else None,
+        help="a name from `nablascope list`, or the path of a .toml file",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="assignments",
+        help="change a value, as in network.depth=50; may be repeated",
+    )
+    for option, (_, metavar, text) in _SHORTHANDS.items():
+        parser.add_argument(f"--{option}", metavar=metavar, help=text)
+
+
+def load_scenario(args: argparse.Namespace) -> Scenario:
+    """The scenario that was asked for. Raises ScenarioError."""
+    from scenarios.scenario import load, parse_assignment
+
+    changes: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for assignment in args.assignments:
+        key, value = parse_assignment(assignment)
+        changes[key] = value
+        origins[key] = "--set"
+    for option, (key, _, _) in _SHORTHANDS.items():
+        written = getattr(args, option)
+        if written is not None:
+            changes[key] = parse_assignment(f"{key}={written}", f"--{option}")[1]
+            origins[key] = f"--{option}"
+    return load(args.scenario, changes, overrides_source="--set", origins=origins)

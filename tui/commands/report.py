@@ -1,0 +1,209 @@
+"""What `run` shows of its frames: nothing, JSON lines, or a progress bar, a picture and words."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from scenarios.events import end_event, frame_event, start_event, to_json
+from tui.commands.console import (
+    PICTURE_COLOURS,
+    VERDICT_STYLES,
+    is_live,
+    paragraph,
+    silence_stdout,
+    speaks_unicode,
+    styled,
+    width,
+    write,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from engine.frame import Frame
+    from scenarios.runner import Run
+
+#: Layers of a deep recurrent net that get a line of their own.
+_MOST_LINES = 12
+
+
+class Report:
+    """Keeps the frames that matter and shows nothing.
+
+    Attributes:
+        first, last: the first and the latest frame, None before there is one.
+        unread: whether whoever read the output has gone away.
+    """
+
+    def __init__(self) -> None:
+        self.first: Frame | None = None
+        self.last: Frame | None = None
+        self.unread = False
+
+    def start(self, run: Run) -> None:
+        """The run is ready to go."""
+        self._say(lambda: self.show_start(run))
+
+    def frame(self, frame: Frame) -> None:
+        """One more frame."""
+        self.first = self.first or frame
+        self.last = frame
+        self._say(lambda: self.show_frame(frame))
+
+    def end(self, run: Run, *, interrupted: bool) -> None:
+        """There will be no more frames."""
+        self.close()
+        self._say(lambda: self.show_end(run, interrupted))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+    def show_start(self, run: Run) -> None:
+        """What is printed before the first frame."""
+
+    def show_frame(self, frame: Frame) -> None:
+        """What is printed for a frame."""
+
+    def show_end(self, run: Run, interrupted: bool) -> None:
+        """What is printed after the last frame."""
+
+    def _say(self, show: Callable[[], None]) -> None:
+        if self.unread:
+            return
+        try:
+            show()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.unread = True
+            silence_stdout()
+
+
+class JsonReport(Report):
+    """Every event as a line of JSON, written at once."""
+
+    def show_start(self, run: Run) -> None:
+        print(to_json(start_event(run)))
+
+    def show_frame(self, frame: Frame) -> None:
+        print(to_json(frame_event(frame)))
+
+    def show_end(self, run: Run, interrupted: bool) -> None:
+        print(to_json(end_event(self.last, interrupted=interrupted)))
+
+
+class TextReport(Report):
+    """A progress bar on stderr, then the last frame as a picture and the verdict in words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show_start(self, run: Run) -> None:
+        scenario = run.scenario
+        write(styled(scenario.title, "bold"))
+        settings = f"{run.device['device']}, {scenario.run.dtype}, seed {scenario.run.seed}"
+        write(styled(f"{scenario.name} on {settings}", "dim"))
+        if run.device["note"] is not None and scenario.run.device == "auto":
+            write(styled(f"no GPU: {run.device['note']}", "dim"))
+        if scenario.question:
+            write()
+            write(paragraph(scenario.question, "  ", min(width(), 100)))
+        write()
+        if scenario.training.steps and is_live(sys.stderr):
+            self._progress = _progress(scenario.training.steps)
+
+    def show_frame(self, frame: Frame) -> None:
+        if self._progress is not None:
+            loss = f"loss {_loss(frame)}"
+            self._progress.update(self._progress.task_ids[0], completed=frame.step, loss=loss)
+
+    def show_end(self, run: Run, interrupted: bool) -> None:
+        frame, first = self.last, self.first
+        if frame is None or first is None:
+            write("interrupted before the first frame")
+            return
+        _draw(run, frame)
+        _judge(run, frame)
+        if frame.verdict.axis == "time" and len(frame.log10_grad_h) > 1:
+            _judge_layers(run, frame)
+        if first.verdict.name != frame.verdict.name:
+            from tui.words import sentence
+
+            write(f"  before training: {sentence(first.verdict, run.scenario.run.dtype)}")
+        steps = f"step {frame.step} of {run.scenario.training.steps}"
+        if interrupted:
+            write(f"  interrupted at {steps}")
+        if frame.step:
+            write(f"  loss {_loss(first)} at the start, {_loss(frame)} at {steps}")
+        else:
+            write(f"  loss {_loss(frame)}, before any training")
+
+
+def _loss(frame: Frame) -> str:
+    return f"{frame.loss:.4g}" if math.isfinite(frame.loss) else "overflowed"
+
+
+def _progress(steps: int) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    progress = Progress(
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[loss]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    progress.add_task("", total=steps, loss="")
+    progress.start()
+    return progress
+
+
+def _draw(run: Run, frame: Frame) -> None:
+    from tui.plot_text import picture
+
+    verdict = frame.verdict
+    time = verdict.axis == "time"
+    field = frame.log10_grad_h[verdict.layer - 1] if time else frame.log10_grad_h[:, 0]
+    unicode = speaks_unicode(sys.stdout)
+    colour = PICTURE_COLOURS[verdict.name] if is_live(sys.stdout) else None
+    columns = min(width(), 120)
+    drawn = picture(
+        field.tolist(), axis=verdict.axis, columns=columns, unicode=unicode, colour=colour
+    )
+    if drawn is not None:
+        of = f", layer {verdict.layer} of {run.scenario.network.depth}" if time else ""
+        unit = "time step" if time else "layer"
+        write(f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}")
+        write(drawn)
+        write()
+
+
+def _judge(run: Run, frame: Frame) -> None:
+    from tui.words import meaning, sentence
+
+    name, _, numbers = sentence(frame.verdict, run.scenario.run.dtype).partition(": ")
+    write(f"{styled(name, *VERDICT_STYLES[name])}: {numbers}")
+    write(f"  {meaning(frame.verdict)}")
+
+
+def _judge_layers(run: Run, frame: Frame) -> None:
+    from engine.verdict import judge
+    from tui.words import sentence
+
+    depth = len(frame.log10_grad_h)
+    # Evenly spread, the last and the first among them.
+    stride = math.ceil((depth - 1) / (_MOST_LINES - 1))
+    shown = sorted({1, *range(depth, 0, -stride)}, reverse=True)
+    for layer in shown:
+        verdict = judge(frame.log10_grad_h, True, frame.overflow, layer)
+        words = sentence(verdict, run.scenario.run.dtype)
+        write(f"  layer {str(layer).rjust(len(str(depth)))}  {words}")

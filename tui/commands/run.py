@@ -1,0 +1,104 @@
+"""nablascope run: a scenario without the app, as a picture with its verdict or as JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scenarios.errors import ScenarioError
+from scenarios.threads import leave_one_core
+from tui.commands import dump
+from tui.commands.interrupt import Interrupt
+from tui.commands.options import add_scenario, load_scenario
+from tui.commands.report import JsonReport, Report, TextReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.frame import Frame
+    from scenarios.runner import Run
+    from scenarios.scenario import Scenario
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_scenario(parser)
+    parser.add_argument(
+        "--layer", metavar="N", help="judge the time steps of this layer instead of the last"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON lines: start, frames, end")
+    parser.add_argument(
+        "--dump", metavar="FILE.npz", help="write input, parameters and gradients to a file"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the scenario and report."""
+    scenario = load_scenario(args)
+    layer = None if args.layer is None else _checked_layer(args.layer, scenario)
+    target = None if args.dump is None else dump.check(args.dump)
+
+    # As in the app's engine process, and before NumPy is imported: the same run, the same bytes.
+    leave_one_core(os.environ)
+    from scenarios.failures import describe
+    from scenarios.runner import Run
+
+    run = Run(scenario)
+    report = JsonReport() if args.json else Report() if args.quiet else TextReport()
+    whole = True
+    with Interrupt() as interrupt:
+        try:
+            report.start(run)
+            for frame in run.frames():
+                report.frame(frame if layer is None else _rejudged(frame, layer))
+                if interrupt.asked or (report.unread and target is None):
+                    break
+        except KeyboardInterrupt:
+            # In the middle of a step: parameters and gradients no longer belong together.
+            whole = False
+        except Exception as error:
+            report.close()
+            print(f"{scenario.origin}: {describe(error)[0]}", file=sys.stderr)
+            return 1
+        interrupted = interrupt.asked or not whole
+        report.end(run, interrupted=interrupted)
+    if target is not None:
+        if report.last is None or not whole:
+            print("--dump: nothing written: the run stopped within a step", file=sys.stderr)
+        elif not _dumped(args.dump, target, run, report):
+            return 1
+    return 130 if interrupted else 0
+
+
+def _checked_layer(written: str, scenario: Scenario) -> int:
+    from engine.architectures import ARCHITECTURES
+
+    network = scenario.network
+    if not ARCHITECTURES[network.kind].recurrent:
+        allowed = f"only fits recurrent networks; {scenario.name} is judged across its layers"
+        raise ScenarioError("--layer", allowed, key=written)
+    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= network.depth):
+        allowed = f"must be a whole number from 1 to {network.depth}, the depth of {scenario.name}"
+        raise ScenarioError("--layer", allowed, key=written or '""')
+    return int(written)
+
+
+def _rejudged(frame: Frame, layer: int) -> Frame:
+    from engine.verdict import judge
+
+    return replace(frame, verdict=judge(frame.log10_grad_h, True, frame.overflow, layer))
+
+
+def _dumped(written: str, target: Path, run: Run, report: Report) -> bool:
+    assert report.last is not None
+    try:
+        dump.write(target, run, report.last)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        print(ScenarioError("--dump", f"not written: {reason}", key=written), file=sys.stderr)
+        return False
+    return True

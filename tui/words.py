@@ -1,0 +1,88 @@
+"""The verdict in words, the same in the app and in the shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.verdict import Verdict
+
+REMEDY = "try --dtype float64"
+
+
+def sentence(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> str:
+    """The verdict and the numbers behind it, as in "vanishing: x0.22 per layer, 10^-5.9 over 9
+    layers". `dtype` is what the run computed in, `remedy` what to try where float32 is too small.
+    """
+    return f"{verdict.name}: {_numbers(verdict, dtype, remedy)}"
+
+
+def _numbers(verdict: Verdict, dtype: str, remedy: str) -> str:
+    if verdict.name == "overflow":
+        return _overflow(verdict, dtype, remedy)
+    if verdict.name == "dead":
+        return _dead(verdict)
+    if verdict.decades is None or verdict.decades_per_hop is None:
+        return f"there is only one {hop(verdict)}, so the gradient has no way to go"
+    over = f"{verdict.hops} {hop(verdict, verdict.hops)}"
+    per_hop = factor(verdict.decades_per_hop)
+    return f"{per_hop} per {hop(verdict)}, {power(verdict.decades)} over {over}"
+
+
+def _overflow(verdict: Verdict, dtype: str, remedy: str) -> str:
+    place = "some layer" if verdict.overflow is None else f"layer {verdict.overflow.layer}"
+    if verdict.overflow is not None and verdict.axis == "time":
+        place += f", step {verdict.overflow.step}"
+    way_on = remedy if dtype == "float32" else "make the weights smaller"
+    return f"the forward pass left {dtype} at {place}; {way_on}"
+
+
+def _dead(verdict: Verdict) -> str:
+    layer, step = verdict.dead_at or (verdict.layer, 1)
+    if verdict.axis == "time":
+        where = f"from step {step} back to step 1" if step > 1 else "at step 1"
+    else:
+        where = f"from layer {layer} down to layer 1" if layer > 1 else "at layer 1"
+    return f"the gradient is exactly 0 {where}"
+
+
+def meaning(verdict: Verdict) -> str:
+    """What the verdict means for learning, in one sentence."""
+    time = verdict.axis == "time"
+    if verdict.name == "overflow":
+        return "Numbers grew beyond what the format can hold, so there is no gradient to show."
+    if verdict.name == "dead":
+        return f"No training will ever change what {'those steps' if time else 'those layers'} do."
+    if verdict.name == "vanishing":
+        if time:
+            return "The network cannot learn from what happened early in the sequence."
+        return "The layers next to the input hardly learn, however long the training."
+    if verdict.name == "exploding":
+        if time:
+            return "What happened early decides every update, which then goes much too far."
+        return "The layers next to the input get updates far too large for them."
+    if verdict.decades_per_hop is None:
+        return "With a second one there would be a way to go."
+    if time:
+        return "What happened at the first step can still be learned from."
+    return "The first layer still gets a gradient that it can learn from."
+
+
+def hop(verdict: Verdict, count: int = 1) -> str:
+    """What the gradient crosses: "layer" or "step", in the plural for other counts than 1."""
+    word = "step" if verdict.axis == "time" else "layer"
+    return word if count == 1 else f"{word}s"
+
+
+def factor(decades: float) -> str:
+    """A factor given as a logarithm, as in x1.31; in powers of ten where it is extreme."""
+    if not -2.0 <= decades < 3.0:
+        return f"x{power(decades)}"
+    value = 10.0**decades
+    return f"x{value:.3f}" if 0.9 < value < 1.1 else f"x{value:.3g}"
+
+
+def power(decades: float) -> str:
+    """A power of ten with one decimal, as in 10^-5.9."""
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    return f"10^{round(decades, 1) + 0.0:.1f}"
