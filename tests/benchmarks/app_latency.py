@@ -1,0 +1,166 @@
+"""How long the app lets people wait, at a real pseudo-terminal (`make bench`).
+
+Prints two tables. First paint: from starting the program until its first words are on the terminal,
+beside a bare Textual app that says hello, in turns; the bar is 2.5x. Keys: from writing a key until
+its answer is on the terminal while the heaviest scenarios of the catalogue train, with the engine
+in a process and in a thread; the bars are 50 ms at the median and 150 ms at p99 for the process,
+which is what the app uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import pty
+import random
+import select
+import signal
+import statistics
+import struct
+import sys
+import termios
+import time
+from collections.abc import Sequence
+
+HELLO = """
+from textual.app import App
+from textual.widgets import Static
+class Hello(App):
+    def compose(self):
+        yield Static("hello world")
+Hello().run()
+"""
+LAB = """
+from tui.app import NablascopeApp
+from scenarios.scenario import load
+scenario = load({name!r}, {{"training.steps": 1_000_000}})
+NablascopeApp(scenario, worker_mode={mode!r}).run()
+"""
+OPEN = "from tui.main import main; raise SystemExit(main([]))"
+FIRST_PAINT_BAR, MEDIAN_BAR, P99_BAR = 2.5, 50.0, 150.0
+#: One training step of these takes longest, and holds the interpreter longest.
+HEAVIEST = ("cnn-tanh-1000", "indrnn-deep", "rnn-sigmoid")
+
+
+class Program:
+    """A Python program on a pseudo-terminal, its output read as bytes: parsing would cost time."""
+
+    def __init__(self, code: str, size: tuple[int, int]) -> None:
+        self.begin = time.perf_counter()
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
+            os.execv(sys.executable, [sys.executable, "-c", code])
+        columns, rows = size
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def write(self, keys: bytes) -> None:
+        os.write(self._terminal, keys)
+
+    def wait_for(self, mark: bytes, seconds: float = 30.0) -> float:
+        """Read until `mark` is among what arrives, and return when that was."""
+        seen = b""
+        end = time.perf_counter() + seconds
+        while (now := time.perf_counter()) < end:
+            if select.select([self._terminal], [], [], end - now)[0]:
+                seen = seen[-len(mark) :] + os.read(self._terminal, 1 << 16)
+                if mark in seen:
+                    return time.perf_counter()
+        raise TimeoutError(f"no {mark!r} in {seconds} s")
+
+    def drain(self, seconds: float) -> int:
+        """Read and forget for a while; returns how many bytes came."""
+        count, end = 0, time.perf_counter() + seconds
+        while (now := time.perf_counter()) < end:
+            if select.select([self._terminal], [], [], end - now)[0]:
+                count += len(os.read(self._terminal, 1 << 16))
+        return count
+
+    def close(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._terminal)
+
+
+def first_paints(rounds: int, size: tuple[int, int]) -> dict[str, list[float]]:
+    """Milliseconds to the first words, in turns."""
+    programs = {"bare Textual app": (HELLO, b"hello world"), "nablascope": (OPEN, b"catalogue")}
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(rounds + 1):
+        for name, (code, mark) in programs.items():
+            program = Program(code, size)
+            painted = program.wait_for(mark)
+            program.close()
+            # The first turn fills the caches.
+            if turn:
+                times[name].append(1e3 * (painted - program.begin))
+    return times
+
+
+def key_latencies(name: str, mode: str, keys: int, size: tuple[int, int]) -> list[float]:
+    """Milliseconds from a key to its answer, while `name` trains."""
+    chance = random.Random(0)
+    program = Program(LAB.format(name=name, mode=mode), size)
+    program.wait_for(b"running", 60.0)
+    program.drain(2.0)
+    program.write(b"\t")
+    program.wait_for(b"architecture:")
+    taken = []
+    for number in range(keys):
+        program.drain(chance.uniform(0.05, 0.15))
+        down = number % 2 == 0
+        before = time.perf_counter()
+        program.write(b"\x1b[B" if down else b"\x1b[A")
+        after = program.wait_for(b"activation:" if down else b"architecture:")
+        taken.append(1e3 * (after - before))
+    program.close()
+    return taken
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def verdict(value: float, bar: float) -> str:
+    return f"bar {bar:g}: {'kept' if value <= bar else 'MISSED'}"
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description="First paint and key latency of the app.")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--keys", type=int, default=200)
+    parser.add_argument("--size", default="120x40")
+    parser.add_argument("--scenario", action="append")
+    options = parser.parse_args()
+    columns, rows = map(int, options.size.split("x"))
+    size = (columns, rows)
+    cores = len(os.sched_getaffinity(0))
+    print(f"{cores} cores, load {os.getloadavg()[0]:.1f}, {options.size}, Python {sys.version[:6]}")
+
+    paints = first_paints(options.rounds, size)
+    medians = {name: statistics.median(times) for name, times in paints.items()}
+    print("\nfirst paint, median ms")
+    for name, median in medians.items():
+        print(f"  {name:20}{median:8.0f}")
+    ratio = medians["nablascope"] / medians["bare Textual app"]
+    print(f"  {'ratio':20}{ratio:8.2f}   {verdict(ratio, FIRST_PAINT_BAR)}")
+
+    print("\nkey to screen, ms         engine in     median      p99      max")
+    for name in options.scenario or HEAVIEST:
+        for mode in ("process", "thread"):
+            taken = key_latencies(name, mode, options.keys, size)
+            median, slow = statistics.median(taken), percentile(taken, 0.99)
+            kept = f"  {verdict(median, MEDIAN_BAR)}; {verdict(slow, P99_BAR)}"
+            print(
+                f"  {name:24}{mode:10}{median:9.1f}{slow:9.1f}{max(taken):9.1f}"
+                f"{kept if mode == 'process' else ''}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

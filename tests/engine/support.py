@@ -1,0 +1,124 @@
+"""Small networks for tests: build one, feed it, read its gradients, differentiate it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engine.backend import open_backend
+from engine.network import Network
+from engine.spec import InitSpec, NetworkSpec
+
+KINDS = ("mlp", "cnn", "rnn", "indrnn")
+
+#: Their derivative has no jump, so a difference quotient can be trusted everywhere.
+SMOOTH = ("sigmoid", "tanh", "gelu", "silu", "softplus", "linear")
+
+
+def small_spec(kind: str, activation: str = "tanh", **changes: Any) -> NetworkSpec:
+    """A network of this kind small enough to differentiate by hand."""
+    shapes: dict[str, Any] = {
+        "mlp": {"input_shape": (5,)},
+        "cnn": {"input_shape": (5, 4, 2), "hidden_size": 4},
+        "rnn": {"input_shape": (3,), "time_steps": 6},
+        "indrnn": {"input_shape": (3,), "time_steps": 6},
+    }[kind]
+    base = NetworkSpec(
+        kind=kind,
+        activation=activation,
+        depth=3,
+        hidden_size=shapes.pop("hidden_size", 6),
+        batch_size=4,
+        output_size=2,
+        dtype="float64",
+        **shapes,
+    )
+    return replace(base, **changes)
+
+
+def build(spec: NetworkSpec, *inits: InitSpec, scheme: str = "gaussian", seed: int = 0) -> Network:
+    """The network on the CPU; without `inits`, one cell with biases and gains near critical."""
+    cells = inits or (
+        InitSpec(scheme=scheme, weight_scale=1.2, bias_scale=0.3, recurrent_scale=0.9, seed=seed),
+    )
+    return Network(spec, cells, open_backend("cpu", spec.dtype))
+
+
+def problem(spec: NetworkSpec, cells: int = 1, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Normal inputs (S, T, B, *input_shape) and targets (S, B, outputs), in the spec's dtype."""
+    rng = np.random.default_rng(seed)
+    shape = (cells, spec.time_steps, spec.batch_size, *spec.input_shape)
+    x = rng.standard_normal(shape).astype(spec.dtype)
+    target = rng.standard_normal((cells, spec.batch_size, spec.output_size)).astype(spec.dtype)
+    return x, target
+
+
+def cell_parameters(network: Network, cell: int = 0) -> dict[str, np.ndarray]:
+    """A copy of one cell's parameters, without the stack axis."""
+    return {name: np.array(value[cell]) for name, value in network.parameters.items()}
+
+
+def cell_gradients(network: Network, cell: int = 0) -> dict[str, np.ndarray]:
+    """A copy of one cell's gradients of the last evaluate."""
+    return {name: np.array(network.gradient(name)[cell]) for name in network.parameters}
+
+
+def set_parameters(network: Network, **values: Any) -> None:
+    """Assign parameters; `layer1_W` means layer1.W."""
+    for name, value in values.items():
+        network.parameters[name.replace("_", ".")][...] = value
+
+
+def relative_error(found: np.ndarray, true: np.ndarray) -> float:
+    """|found - true| / |true| in the 2-norm, and how far off 0 where the truth is 0."""
+    found, true = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
+    assert found.shape == true.shape
+    scale = float(np.linalg.norm(true))
+    error = float(np.linalg.norm(found - true))
+    return error / scale if scale > 0.0 else error
+
+
+def directional_difference(
+    network: Network,
+    x: np.ndarray,
+    target: np.ndarray,
+    direction: dict[str, np.ndarray],
+    step: float = 1e-5,
+) -> np.ndarray:
+    """(L(p + step v) - L(p - step v)) / (2 step) for every cell; v has the stack axis."""
+    kept = {name: np.array(value) for name, value in network.parameters.items()}
+    losses = []
+    for sign in (1.0, -1.0):
+        for name, value in kept.items():
+            network.parameters[name][...] = value + sign * step * direction[name]
+        losses.append(np.array(network.loss(x, target), dtype=np.float64))
+    for name, value in kept.items():
+        network.parameters[name][...] = value
+    return (losses[0] - losses[1]) / (2.0 * step)
+
+
+def entry_differences(
+    network: Network,
+    x: np.ndarray,
+    target: np.ndarray,
+    name: str,
+    entries: Sequence[int],
+    step: float = 1e-5,
+) -> np.ndarray:
+    """Central differences of a single cell's loss in some entries of one parameter."""
+    parameter = network.parameters[name]
+    flat = parameter.reshape(-1)
+    assert np.shares_memory(flat, parameter)
+    differences = []
+    for entry in entries:
+        kept = float(flat[entry])
+        losses = []
+        for sign in (1.0, -1.0):
+            flat[entry] = kept + sign * step
+            losses.append(float(network.loss(x, target)[0]))
+        flat[entry] = kept
+        differences.append((losses[0] - losses[1]) / (2.0 * step))
+    return np.array(differences)

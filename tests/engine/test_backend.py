@@ -1,0 +1,214 @@
+"""Devices: what is missing, what is driverless and what is broken are told apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from engine.backend import NumPyBackend, open_backend, probe_devices
+from engine.errors import DeviceError, EngineError
+
+DRIVERLESS = """
+__version__ = "14.2.0"
+class cuda:
+    class runtime:
+        @staticmethod
+        def getDeviceCount():
+            raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+"""
+NO_DEVICE = """
+__version__ = "14.2.0"
+class cuda:
+    class runtime:
+        @staticmethod
+        def getDeviceCount():
+            return 0
+"""
+OUT_OF_ORDER = """
+__version__ = "14.2.0"
+class cuda:
+    class Device:
+        def __init__(self, ordinal):
+            pass
+        def use(self):
+            raise RuntimeError("cudaErrorDevicesUnavailable: all CUDA-capable devices are busy")
+    class runtime:
+        @staticmethod
+        def getDeviceCount():
+            return 2
+        @staticmethod
+        def getDeviceProperties(ordinal):
+            return {"name": b"A GPU", "totalGlobalMem": 8 << 30}
+"""
+BROKEN = 'raise ImportError("libnvrtc.so.12: cannot open shared object file\\nlong advice\\n")'
+
+FAKES = {
+    "driverless": (DRIVERLESS, "driver"),
+    "no device": (NO_DEVICE, "no device"),
+    "broken": (BROKEN, "libnvrtc.so.12"),
+    "out of order": (OUT_OF_ORDER, "busy"),
+}
+
+
+@pytest.fixture
+def fake_cupy(tmp_path, monkeypatch):
+    """Put a CuPy of one's own writing in front of whatever is installed."""
+
+    def install(source):
+        package = tmp_path / "cupy"
+        package.mkdir()
+        (package / "__init__.py").write_text(source, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "cupy", raising=False)
+
+    yield install
+    sys.modules.pop("cupy", None)
+
+
+@pytest.fixture
+def no_cupy(monkeypatch):
+    """As if CuPy were not installed."""
+    # None in sys.modules makes both find_spec and import say so.
+    monkeypatch.setitem(sys.modules, "cupy", None)
+
+
+def refusal(device="cuda"):
+    with pytest.raises(DeviceError) as caught:
+        open_backend(device, "float32")
+    assert isinstance(caught.value, EngineError)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "--device cpu" in line
+    return line
+
+
+def test_missing(no_cupy):
+    line = refusal()
+    assert "not installed" in line
+    assert "cuda12" in line
+
+
+@pytest.mark.parametrize(("source", "words"), FAKES.values(), ids=FAKES)
+def test_each_failure_says_what_it_is(fake_cupy, source, words):
+    fake_cupy(source)
+    line = refusal()
+    assert words in line
+    assert "not installed" not in line
+
+
+def test_the_failures_read_differently(tmp_path, monkeypatch):
+    lines = set()
+    for name, (source, _) in FAKES.items():
+        package = tmp_path / name.replace(" ", "_") / "cupy"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(source, encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(package.parent)
+            patch.delitem(sys.modules, "cupy", raising=False)
+            lines.add(refusal().split(":")[0])
+            sys.modules.pop("cupy", None)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", None)
+        lines.add(refusal().split(":")[0])
+    assert len(lines) == len(FAKES) + 1, lines
+
+
+@pytest.mark.parametrize(("source", "words"), FAKES.values(), ids=FAKES)
+def test_auto_falls_back_and_says_so(fake_cupy, source, words):
+    fake_cupy(source)
+    backend = open_backend("auto", "float32")
+    assert isinstance(backend, NumPyBackend)
+    assert backend.description["device"] == "cpu"
+    note = backend.description["note"]
+    assert words in note
+    # The way on has been taken already.
+    assert "--device" not in note
+    json.dumps(backend.description)
+
+
+def test_auto_without_cupy(no_cupy):
+    backend = open_backend("auto", "float64")
+    assert backend.description["device"] == "cpu"
+    assert "not installed" in backend.description["note"]
+
+
+def test_an_ordinal_that_is_not_there(fake_cupy):
+    fake_cupy(OUT_OF_ORDER)
+    line = refusal("cuda:7")
+    assert "cuda:7" in line
+    assert "2" in line
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", ""])
+def test_unknown_devices(device, no_cupy):
+    with pytest.raises(DeviceError) as caught:
+        open_backend(device, "float32")
+    assert "\n" not in str(caught.value)
+
+
+def test_cpu_neither_imports_nor_probes_cupy(fake_cupy):
+    fake_cupy("raise SystemExit('CuPy was imported')")
+    backend = open_backend("cpu", "float32")
+    assert "cupy" not in sys.modules
+    assert backend.description["note"] is None
+    assert backend.description["backend"] == "numpy"
+    assert backend.description["name"]
+
+
+@pytest.mark.parametrize(("source", "words"), FAKES.values(), ids=FAKES)
+def test_probing_never_raises(fake_cupy, source, words):
+    fake_cupy(source)
+    cpu, *others = probe_devices()
+    assert (cpu.device, cpu.problem) == ("cpu", None)
+    assert cpu.memory_bytes > 0
+    assert others
+
+
+def test_probing_without_cupy(no_cupy):
+    devices = probe_devices()
+    assert devices[0].device == "cpu"
+    assert "not installed" in devices[1].problem
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_of_the_dtype(dtype):
+    backend = open_backend("cpu", dtype)
+    assert backend.empty((2, 3)).dtype == dtype
+    assert not backend.zeros((2, 3)).any()
+    assert backend.asarray([1, 2]).dtype == dtype
+    assert backend.available_bytes() > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "rnn", "indrnn"])
+def test_gpu_agrees_with_the_cpu(kind, dtype):
+    from engine.network import Network
+    from engine.spec import InitSpec
+    from tests.engine.support import problem, small_spec
+
+    spec = small_spec(kind, dtype=dtype)
+    inits = [InitSpec(bias_scale=0.2, seed=1), InitSpec(recurrent_scale=2.0, seed=2)]
+    x, target = problem(spec, cells=2)
+    results = []
+    for device in ("cpu", "cuda"):
+        backend = open_backend(device, dtype)
+        network = Network(spec, inits, backend)
+        fields = network.evaluate(backend.asarray(x), backend.asarray(target))
+        results.append((fields, {name: network.gradient(name) for name in network.parameters}))
+    (cpu, cpu_gradients), (gpu, gpu_gradients) = results
+    bar = 1e-10 if dtype == "float64" else 1e-4
+    np.testing.assert_allclose(gpu.log10_grad_h, cpu.log10_grad_h, atol=bar)
+    for name, gradient in cpu_gradients.items():
+        np.testing.assert_allclose(
+            gpu_gradients[name], gradient, rtol=bar, atol=bar * np.abs(gradient).max()
+        )
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed here")
+def test_this_machine_without_cupy_says_so():
+    assert "not installed" in refusal()

@@ -1,0 +1,132 @@
+"""The workspace: planned once, as large as announced, and refused before it is allocated."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import open_backend
+from engine.errors import EngineError, MemoryShortage
+from engine.network import Network, workspace_bytes
+from engine.optimizers import OPTIMIZERS
+from engine.spec import InitSpec, NetworkSpec
+from tests.engine.support import problem
+
+#: Large enough that bookkeeping is lost beside arrays.
+SPECS = {
+    "mlp": NetworkSpec("mlp", "tanh", 20, 160, 64, (160,)),
+    "cnn": NetworkSpec("cnn", "relu", 8, 24, 16, (16, 16, 24)),
+    "rnn": NetworkSpec("rnn", "tanh", 2, 96, 32, (32,), time_steps=150),
+    "indrnn": NetworkSpec("indrnn", "relu", 2, 96, 32, (32,), time_steps=150),
+}
+
+
+def traced(action):
+    """What `action` returns, the bytes it left allocated, and its peak above the start."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result = action()
+        gc.collect()
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return result, now - before, peak - before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize("kind", SPECS)
+def test_workspace_bytes_is_what_gets_allocated(kind, cells, dtype):
+    spec = replace(SPECS[kind], dtype=dtype)
+    inits = [InitSpec(seed=seed) for seed in range(cells)]
+
+    def build_and_run():
+        network = Network(spec, inits, open_backend("cpu", dtype))
+        x, target = problem(spec, cells)
+        network.evaluate(x.astype(dtype), target.astype(dtype))
+        # Input and target are part of what is announced, so they live on here.
+        return network, x, target
+
+    # What a first call imports is no workspace.
+    build_and_run()
+    _, kept, _ = traced(build_and_run)
+    announced = workspace_bytes(spec, cells)
+    assert kept == pytest.approx(announced, rel=0.05)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimiser_slots_are_counted(name):
+    spec, slots = SPECS["mlp"], OPTIMIZERS[name].slots
+    one = sum(np.prod(p.shape) for p in build("mlp").parameters.values()) * 4
+    assert workspace_bytes(spec, 1, slots) - workspace_bytes(spec, 1) == slots * one
+
+
+def build(kind, slots=0):
+    return Network(SPECS[kind], [InitSpec()], open_backend("cpu", "float32"), slots=slots)
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_evaluating_again_allocates_nothing_that_stays(kind):
+    network = build(kind)
+    x, target = problem(SPECS[kind])
+    for _ in range(3):
+        network.evaluate(x, target)
+
+    def twenty():
+        for _ in range(20):
+            network.evaluate(x, target)
+
+    _, kept, _ = traced(twenty)
+    assert kept < 20_000
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_step_works_inside_the_workspace(kind):
+    """What an evaluation borrows on top is small beside the workspace: the probes' numbers."""
+    network = build(kind)
+    x, target = problem(SPECS[kind])
+    for _ in range(3):
+        network.evaluate(x, target)
+    _, _, peak = traced(lambda: network.evaluate(x, target))
+    assert peak < 0.02 * workspace_bytes(SPECS[kind])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_allocates_nothing_that_stays(name):
+    optimizer = OPTIMIZERS[name]
+    network = build("mlp", slots=optimizer.slots)
+    x, target = problem(SPECS["mlp"])
+
+    def train():
+        for _ in range(5):
+            network.evaluate(x, target)
+            network.update(optimizer, [1e-3], [1.0])
+
+    train()
+    _, kept, _ = traced(train)
+    assert kept < 20_000
+
+
+def test_too_large_is_refused_before_anything_is_allocated(monkeypatch):
+    spec = replace(SPECS["mlp"], hidden_size=60_000, depth=10_000)
+    backend = open_backend("cpu", "float32")
+
+    def attempt():
+        with pytest.raises(MemoryShortage) as caught:
+            Network(spec, [InitSpec()], backend)
+        return caught.value
+
+    shortage, _, peak = traced(attempt)
+    assert isinstance(shortage, EngineError)
+    assert shortage.needed_bytes == workspace_bytes(spec)
+    assert shortage.needed_bytes > 1e13
+    assert 0 < shortage.available_bytes < shortage.needed_bytes
+    assert "\n" not in str(shortage)
+    assert peak < 20e6

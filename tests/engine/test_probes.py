@@ -1,0 +1,125 @@
+"""What a frame shows beside gradients, and the identity that lets a hop be split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.activations import ACTIVATIONS
+from engine.spec import InitSpec
+from tests.engine.support import KINDS, build, cell_parameters, problem, small_spec
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes_and_types(kind):
+    spec = small_spec(kind)
+    network = build(spec, InitSpec(seed=1), InitSpec(seed=2))
+    x, target = problem(spec, cells=2)
+    fields = network.evaluate(x, target)
+    shape = (2, spec.depth, spec.time_steps)
+    for name in (
+        "log10_grad_h",
+        "log10_grad_a",
+        "activation_rms",
+        "zero_fraction",
+        "saturated_fraction",
+    ):
+        values = getattr(fields, name)
+        assert (values.shape, values.dtype) == (shape, np.float64), name
+    assert fields.loss.shape == (2,)
+    assert set(fields.log10_grad_params) == set(network.parameters)
+    assert all(value.shape == (2,) for value in fields.log10_grad_params.values())
+    assert fields.overflow == [None, None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_are_not_overwritten_by_the_next_evaluate(kind):
+    spec = small_spec(kind)
+    network = build(spec)
+    x, target = problem(spec)
+    first = network.evaluate(x, target)
+    kept = {
+        name: np.array(getattr(first, name))
+        for name in ("log10_grad_h", "log10_grad_a", "zero_fraction", "saturated_fraction")
+    }
+    gradient = network.gradient("layer1.W")
+    kept_gradient = gradient.copy()
+    network.evaluate(2.0 * x, -target)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(getattr(first, name), value)
+    np.testing.assert_array_equal(gradient, kept_gradient)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_statistics_of_one_layer(activation):
+    """Zero and saturated shares by counting, for pre-activations from -30 to 30."""
+    spec = small_spec("mlp", activation, depth=1, hidden_size=1, batch_size=601, input_shape=(1,))
+    network = build(spec, InitSpec())
+    network.parameters["layer1.W"][...] = 1.0
+    network.parameters["layer1.b"][...] = 0.0
+    a = np.linspace(-30.0, 30.0, 601)
+    a[300] = 0.0
+    fields = network.evaluate(a.reshape(1, 1, 601, 1), np.zeros((1, 601, 2)))
+    h, slope = np.empty_like(a), np.empty_like(a)
+    with np.errstate(over="ignore"):
+        ACTIVATIONS[activation].forward(np, a, h)
+        ACTIVATIONS[activation].slope(np, a.copy(), h, slope)
+    assert fields.zero_fraction[0, 0, 0] == pytest.approx(np.mean(h == 0.0), abs=1e-12)
+    saturated = np.mean(np.abs(slope) < 0.05 * ACTIVATIONS[activation].max_slope)
+    assert fields.saturated_fraction[0, 0, 0] == pytest.approx(saturated, abs=1e-12)
+    assert fields.activation_rms[0, 0, 0] == pytest.approx(np.sqrt(np.mean(h**2)))
+
+
+def test_a_hop_splits_into_slope_and_weights():
+    """log10 |dL/dh_l| to log10 |dL/dh_{l-1}| = the phi' part + the W part, exactly."""
+    spec = small_spec("mlp", "tanh", depth=8, hidden_size=16)
+    network = build(spec)
+    x, target = problem(spec)
+    fields = network.evaluate(x, target)
+    grad_h, grad_a = fields.log10_grad_h[0, :, 0], fields.log10_grad_a[0, :, 0]
+    slope_part = grad_a[1:] - grad_h[1:]
+    weight_part = grad_h[:-1] - grad_a[1:]
+    np.testing.assert_allclose(slope_part + weight_part, grad_h[:-1] - grad_h[1:], atol=1e-12)
+    # phi' <= 1 for tanh, so its part never gains.
+    assert (slope_part < 0.0).all()
+
+
+def test_a_linear_net_loses_nothing_in_its_slopes():
+    spec = small_spec("rnn", "linear", time_steps=12)
+    network = build(spec)
+    x, target = problem(spec)
+    fields = network.evaluate(x, target)
+    np.testing.assert_allclose(fields.log10_grad_a, fields.log10_grad_h, atol=1e-12)
+
+
+def test_orthogonal_weights_carry_the_gradient_unchanged():
+    spec = small_spec("mlp", "linear", depth=30, hidden_size=12, dtype="float32")
+    network = build(spec, InitSpec(scheme="orthogonal"))
+    x, target = problem(spec)
+    fields = network.evaluate(x, target)
+    np.testing.assert_allclose(np.ptp(fields.log10_grad_h[0]), 0.0, atol=1e-5)
+
+
+def test_the_ten_layer_chain_loses_a_quarter_each_layer():
+    """sigmoid'(0) = 1/4 and W = 1: 0.25^10 from the loss side of layer 10 to the input."""
+    spec = small_spec("mlp", "sigmoid", depth=10, hidden_size=1, input_shape=(1,), batch_size=1)
+    network = build(spec, InitSpec())
+    for layer in range(1, 11):
+        network.parameters[f"layer{layer}.W"][...] = 1.0
+        # a = 0 at every layer: h below is 1/2, the input 0.
+        network.parameters[f"layer{layer}.b"][...] = 0.0 if layer == 1 else -0.5
+    fields = network.evaluate(np.zeros((1, 1, 1, 1)), np.ones((1, 1, 2)))
+    grad_h = fields.log10_grad_h[0, :, 0]
+    assert grad_h[0] - grad_h[9] == pytest.approx(9 * np.log10(0.25), abs=1e-12)
+    assert fields.log10_grad_a[0, 0, 0] - grad_h[9] == pytest.approx(10 * np.log10(0.25), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_the_mean_squared_error(kind):
+    spec = small_spec(kind)
+    network = build(spec)
+    x, target = problem(spec)
+    network.parameters["readout.W"][...] = 0.0
+    network.parameters["readout.b"][...] = 0.0
+    assert network.loss(x, target)[0] == pytest.approx(np.mean(target**2), rel=1e-14)
+    assert set(cell_parameters(network)) == set(network.parameters)

@@ -1,0 +1,78 @@
+"""Any shape a network can have: gradients against difference quotients and against PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.activations import ACTIVATIONS
+from engine.spec import InitSpec, NetworkSpec
+from tests.engine.support import (
+    KINDS,
+    SMOOTH,
+    build,
+    cell_parameters,
+    directional_difference,
+    problem,
+    relative_error,
+)
+
+
+@st.composite
+def specs(draw, activations=tuple(ACTIVATIONS)):
+    """Networks of every kind: batch 1, width 1, T 1, even kernels, kernels wider than the image."""
+    kind = draw(st.sampled_from(KINDS))
+    image = (draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 3)))
+    return NetworkSpec(
+        kind=kind,
+        activation=draw(st.sampled_from(activations)),
+        depth=draw(st.integers(1, 4)),
+        hidden_size=draw(st.integers(1, 6)),
+        batch_size=draw(st.integers(1, 5)),
+        input_shape=image if kind == "cnn" else (draw(st.integers(1, 5)),),
+        time_steps=draw(st.integers(1, 7)) if kind in ("rnn", "indrnn") else 1,
+        output_size=draw(st.integers(1, 3)),
+        bias=draw(st.booleans()),
+        kernel_size=draw(st.integers(1, 6)) if kind == "cnn" else 3,
+        padding=draw(st.sampled_from(["zero", "circular"])) if kind == "cnn" else "zero",
+        dtype="float64",
+    )
+
+
+def inits(count):
+    return [
+        InitSpec(weight_scale=1.1, recurrent_scale=0.8, bias_scale=0.4, seed=seed)
+        for seed in range(count)
+    ]
+
+
+@settings(max_examples=60)
+@given(spec=specs(activations=SMOOTH), cells=st.integers(1, 3), seed=st.integers(0, 99))
+def test_directional_derivative(spec, cells, seed):
+    network = build(spec, *inits(cells))
+    x, target = problem(spec, cells, seed)
+    network.evaluate(x, target)
+    gradients = {name: network.gradient(name) for name in network.parameters}
+    rng = np.random.default_rng(seed)
+    direction = {name: rng.standard_normal(g.shape) for name, g in gradients.items()}
+    found = directional_difference(network, x, target, direction)
+    for cell in range(cells):
+        expected = sum(float(np.sum(g[cell] * direction[n][cell])) for n, g in gradients.items())
+        reach = np.sqrt(sum(float(np.sum(g[cell] ** 2)) for g in gradients.values()))
+        assert abs(found[cell] - expected) <= 1e-6 * max(reach, abs(expected))
+
+
+@settings(max_examples=120)
+@given(spec=specs(), cells=st.integers(1, 3), seed=st.integers(0, 99))
+def test_agrees_with_autograd(peer, spec, cells, seed):
+    network = build(spec, *inits(cells))
+    x, target = problem(spec, cells, seed)
+    fields = network.evaluate(x, target)
+    for cell in range(cells):
+        true = peer.run(spec, cell_parameters(network, cell), x[cell], target[cell])
+        for name, gradient in true.gradients.items():
+            error = relative_error(network.gradient(name)[cell], gradient)
+            assert error < 1e-10, (name, error)
+        np.testing.assert_allclose(fields.log10_grad_h[cell], true.log10_grad_h, atol=1e-10)
+        np.testing.assert_allclose(fields.log10_grad_a[cell], true.log10_grad_a, atol=1e-10)

@@ -1,0 +1,136 @@
+"""The engine's networks written plainly in PyTorch, from a dict of the engine's parameters.
+
+Nothing here knows how the engine computes: forward is the table of conventions read line by line,
+backward is autograd with the gradients of every h and a kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from engine.spec import NetworkSpec
+
+Tensor = torch.Tensor
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": lambda a: F.leaky_relu(a, 0.01),
+    "elu": F.elu,
+    "selu": F.selu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    # F.softplus turns linear above 20, which float64 notices.
+    "softplus": lambda a: torch.logaddexp(a, torch.zeros_like(a)),
+    "linear": lambda a: a * 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What autograd found; magnitudes are log10 RMS, shape (layers, time_steps)."""
+
+    loss: float
+    output: np.ndarray
+    gradients: dict[str, np.ndarray]
+    log10_grad_h: np.ndarray
+    log10_grad_a: np.ndarray
+    h: list[list[np.ndarray]]
+
+
+def run(
+    spec: NetworkSpec, parameters: Mapping[str, np.ndarray], x: np.ndarray, target: np.ndarray
+) -> Reference:
+    """One cell: parameters without a stack axis, x (T, B, *input_shape), target (B, outputs)."""
+    dtype = getattr(torch, spec.dtype)
+    leaves = {
+        name: torch.tensor(np.asarray(value), dtype=dtype, requires_grad=True)
+        for name, value in parameters.items()
+    }
+    inputs = torch.tensor(np.asarray(x), dtype=dtype)
+    a, h = _layers(spec, leaves, inputs)
+    last = h[-1][-1]
+    if spec.kind == "cnn":
+        last = last.mean(dim=(1, 2))
+    output = last @ leaves["readout.W"]
+    if "readout.b" in leaves:
+        output = output + leaves["readout.b"]
+    loss = (output - torch.tensor(np.asarray(target), dtype=dtype)).square().mean()
+    loss.backward()
+    return Reference(
+        loss=loss.item(),
+        output=output.detach().numpy(),
+        gradients={
+            name: np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.numpy()
+            for name, leaf in leaves.items()
+        },
+        log10_grad_h=_field(h),
+        log10_grad_a=_field(a),
+        h=[[step.detach().numpy() for step in layer] for layer in h],
+    )
+
+
+def _layers(
+    spec: NetworkSpec, leaves: Mapping[str, Tensor], inputs: Tensor
+) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    """Pre-activations and outputs by layer and time step, their gradients kept."""
+    phi = ACTIVATIONS[spec.activation]
+    below = list(inputs)
+    all_a, all_h = [], []
+    for layer in range(1, spec.depth + 1):
+        own = {name: leaves.get(f"layer{layer}.{name}") for name in ("W", "U", "u", "b")}
+        layer_a, layer_h = [], []
+        for step in below:
+            before = layer_h[-1] if layer_h else None
+            a = _convolve(spec, step, own["W"]) if spec.kind == "cnn" else step @ own["W"]
+            if own["b"] is not None:
+                a = a + own["b"]
+            if before is not None and spec.kind == "rnn":
+                a = a + before @ own["U"]
+            if before is not None and spec.kind == "indrnn":
+                a = a + own["u"] * before
+            a.retain_grad()
+            h = phi(a)
+            h.retain_grad()
+            layer_a.append(a)
+            layer_h.append(h)
+        all_a.append(layer_a)
+        all_h.append(layer_h)
+        below = layer_h
+    return all_a, all_h
+
+
+def _convolve(spec: NetworkSpec, image: Tensor, kernel: Tensor) -> Tensor:
+    """NHWC image, kernel (k, k, C_in, C_out), size kept: (k - 1) // 2 of padding before."""
+    size = spec.kernel_size
+    before, after = (size - 1) // 2, size // 2
+    if spec.padding == "circular":
+        for axis in (1, 2):
+            length = image.shape[axis]
+            image = image.index_select(axis, torch.arange(-before, length + after) % length)
+    else:
+        image = F.pad(image, (0, 0, before, after, before, after))
+    # Contiguous, because PyTorch's plain convolution refuses strided weights in some shapes.
+    weight = kernel.permute(3, 2, 0, 1).contiguous()
+    return F.conv2d(image.permute(0, 3, 1, 2).contiguous(), weight).permute(0, 2, 3, 1)
+
+
+def _field(tensors: list[list[Tensor]]) -> np.ndarray:
+    return np.array([[_log10_rms(tensor.grad) for tensor in layer] for layer in tensors])
+
+
+def _log10_rms(gradient: Tensor | None) -> float:
+    if gradient is None:
+        return -np.inf
+    values = gradient.detach().numpy().astype(np.float64)
+    # Scaled by the largest, so that squares stay in float64.
+    largest = np.abs(values).max()
+    if largest == 0.0:
+        return -np.inf
+    return float(np.log10(largest) + 0.5 * np.log10(np.mean((values / largest) ** 2)))
