@@ -44,7 +44,7 @@ class FeedForwardLayer(Layer):
         self.probe.log2_grad_h[:] = self.rescale(gradient)
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
         self.activation.slope(xp, a, h, slope)
-        self._probe_slopes(slope, slice(0, 1))
+        self.probe.saturated_fraction[:] = self._saturated_share(slope, self.activation)
         # a has served: its buffer carries dL/da from here on.
         xp.multiply(gradient.data, slope, out=a)
         grad_a = ScaledGradient(a, gradient.exponent)

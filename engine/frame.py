@@ -22,6 +22,7 @@ class Frame:
         loss: the batch's loss.
         log10_grad_h: log10 of the RMS over batch and units of dL/dh, the total derivative.
         log10_grad_a: the same for dL/da, None where a cell has no single pre-activation.
+        log10_grad_gates: the same by gate for cells with gates, else empty.
         log10_grad_params: log10 RMS gradient of each parameter by name.
         activation_rms: RMS of h over batch and units.
         zero_fraction: share of h that is exactly 0.
@@ -35,6 +36,7 @@ class Frame:
     loss: float
     log10_grad_h: HostArray
     log10_grad_a: HostArray | None
+    log10_grad_gates: dict[str, HostArray]
     log10_grad_params: dict[str, float]
     activation_rms: HostArray
     zero_fraction: HostArray

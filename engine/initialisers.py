@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from engine.spec import InitSpec
 
 #: matrix: a feed-forward layer's W; square: a recurrent U; kernel: a convolution's (k, k, C_in,
-#: C_out); vector: IndRNN's u; input: the input weights of a recurrent layer, crossed once.
-Role = Literal["matrix", "square", "kernel", "vector", "input"]
+#: C_out); vector: IndRNN's u; identity: IRNN's U; input: the input weights of a recurrent layer,
+#: crossed once.
+Role = Literal["matrix", "square", "kernel", "vector", "identity", "input"]
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSpec:
     """One weight to draw.
 
-    `time_steps` and `last_layer` matter only to recurrent_range.
+    `blocks` counts the gates side by side in its columns, drawn one by one. `time_steps` and
+    `last_layer` matter only to recurrent_range.
     """
 
     shape: tuple[int, ...]
@@ -37,6 +39,7 @@ class WeightSpec:
     fan_out: int
     time_steps: int = 1
     last_layer: bool = True
+    blocks: int = 1
 
 
 class Initialiser(ABC):
@@ -146,7 +149,7 @@ class Identity(Initialiser):
     name = "identity"
     title = "identity"
     formula = "s I"
-    roles = frozenset({"matrix", "square", "kernel", "vector"})
+    roles = frozenset({"matrix", "square", "kernel", "vector", "identity"})
 
     def draw(
         self, rng: np.random.Generator, weight: WeightSpec, scale: float, init: InitSpec

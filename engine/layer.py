@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.activations import ACTIVATIONS
+from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
 from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class LayerProbe:
     saturated_fraction: HostArray
     log2_grad_h: HostArray
     log2_grad_a: HostArray
+    log2_grad_gates: dict[str, HostArray]
 
 
 @dataclass(slots=True)
@@ -87,9 +88,19 @@ class Layer(ABC):
     """One layer of a stack of S networks.
 
     A subclass says in `plan` what it allocates and writes `forward` and `backward` by hand.
+
+    Attributes:
+        recurrent: whether h_t depends on h_{t-1}.
+        gates: names of the blocks of columns in W, a and b; () for a cell with a single a.
+        forget_gate: the gate whose bias keeps memory alive, None where there is none.
+        fixed_activation: the activation that belongs to the kind, None where it can be chosen.
+        hop_role: what multiplies the gradient at each hop.
     """
 
     recurrent: ClassVar[bool]
+    gates: ClassVar[tuple[str, ...]] = ()
+    forget_gate: ClassVar[str | None] = None
+    fixed_activation: ClassVar[str | None] = None
     hop_role: ClassVar[Role]
 
     @staticmethod
@@ -104,9 +115,16 @@ class Layer(ABC):
         self.backend = backend
         self.arrays = arrays
         self.cells = cells
-        self.activation = ACTIVATIONS[spec.activation]
+        self.activation = ACTIVATIONS[self.fixed_activation or spec.activation]
         shape = (cells, spec.time_steps)
-        self.probe = LayerProbe(*(np.zeros(shape) for _ in range(5)))
+        self.probe = LayerProbe(
+            log2_h=np.zeros(shape),
+            zero_fraction=np.zeros(shape),
+            saturated_fraction=np.zeros(shape),
+            log2_grad_h=np.zeros(shape),
+            log2_grad_a=np.zeros(shape),
+            log2_grad_gates={name: np.zeros(shape) for name in self.gates},
+        )
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 
@@ -128,12 +146,11 @@ class Layer(ABC):
         probe.log2_h[:, steps] = log2_rms(self.backend, h)
         probe.zero_fraction[:, steps] = self._share(h, self.backend.xp.equal, 0.0)
 
-    def _probe_slopes(self, slope: Array, steps: slice) -> None:
-        threshold = SATURATION * self.activation.max_slope
+    def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
+        """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
         # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
-        size = slope if self.activation.monotone else self.backend.xp.abs(slope)
-        share = self._share(size, self.backend.xp.less, threshold)
-        self.probe.saturated_fraction[:, steps] = share
+        size = slope if activation.monotone else self.backend.xp.abs(slope)
+        return self._share(size, self.backend.xp.less, SATURATION * activation.max_slope)
 
     def _share(self, values: Array, compare: Array, bound: float) -> HostArray:
         flat = values.reshape(*values.shape[:2], -1)
@@ -156,13 +173,19 @@ class Layer(ABC):
             gradient.exponent = gradient.exponent + shift
         return result
 
-    def align(self, gradient: ScaledGradient, log2_grad: HostArray, log2_x: HostArray) -> Exponents:
+    def align(
+        self,
+        gradient: ScaledGradient,
+        log2_grad: HostArray,
+        log2_x: HostArray,
+        also: Sequence[Array] = (),
+    ) -> Exponents:
         """Give all time steps of a gradient one exponent a cell, so that they can be summed.
 
         `log2_grad` and `log2_x` are the true log2 RMS, (S, T), of the gradient and of what it will
         be multiplied with step by step. The exponent, (S,), is chosen so that neither the largest
         step nor the largest product leaves the dtype; far smaller ones may underflow, below
-        rounding.
+        rounding. Arrays of `also` have the same scales and are brought along.
         """
         import numpy as np
 
@@ -178,7 +201,8 @@ class Layer(ABC):
         chosen = np.where(kept, first, np.rint(np.maximum(product, largest - TRUSTED)))
         exponent: Exponents = chosen.astype(np.int64)
         shift = np.where(alive, gradient.exponent - exponent[:, None], 0)
-        multiply_by_power(self.backend, gradient.data, shift)
+        for data in (gradient.data, *also):
+            multiply_by_power(self.backend, data, shift)
         return exponent
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,15 @@ class Fields:
         loss: (S,).
         log10_grad_h, log10_grad_a, activation_rms, zero_fraction, saturated_fraction:
             (S, layers, time_steps), as in `engine.frame.Frame`.
+        log10_grad_gates: the same by gate for cells with gates, whose log10_grad_a is None.
         log10_grad_params: (S,) by parameter name.
         overflow: for each cell the first place where its forward pass left the dtype.
     """
 
     loss: HostArray
     log10_grad_h: HostArray
-    log10_grad_a: HostArray
+    log10_grad_a: HostArray | None
+    log10_grad_gates: dict[str, HostArray]
     log10_grad_params: dict[str, HostArray]
     activation_rms: HostArray
     zero_fraction: HostArray
@@ -170,11 +172,22 @@ class Network:
                         scheme = INITIALISERS["gaussian"]
                     own = weight.role == architecture.hop_role
                     scale = getattr(init, hop_scale) if own else init.weight_scale
-                    drawn = scheme.draw(rng, weight, scale, init)
+                    block = replace(
+                        weight,
+                        shape=(*weight.shape[:-1], weight.shape[-1] // weight.blocks),
+                        blocks=1,
+                    )
+                    drawn = np.concatenate(
+                        [scheme.draw(rng, block, scale, init) for _ in range(weight.blocks)],
+                        axis=-1,
+                    )
                     self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
                 for place, (name, shape) in enumerate(layer.biases.items()):
                     rng = np.random.default_rng([init.seed, index + 1, len(layer.weights) + place])
                     drawn = rng.standard_normal(shape) * init.bias_scale
+                    if name == "b" and (gate := architecture.layer.forget_gate):
+                        gates = architecture.layer.gates
+                        drawn.reshape(len(gates), -1)[gates.index(gate)] += init.forget_bias
                     self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
             rng = np.random.default_rng([init.seed, 0, 0])
             fan_in, outputs = plan.parameters["readout.W"]
@@ -277,12 +290,14 @@ class Network:
         overflow = [_first_overflow(cell) for cell in log2_h]
         lost = np.array([place is not None for place in overflow])
 
-        def log10(name: str) -> HostArray:
-            field = np.stack([getattr(probe, name) for probe in probes], axis=1) * LOG10_2
+        def log10(layers: list[HostArray]) -> HostArray:
+            field = np.stack(layers, axis=1) * LOG10_2
             # Once the forward pass overflowed there is no gradient to speak of.
             field[lost] = np.nan
             result: HostArray = field
             return result
+
+        gates = self.layers[0].gates
 
         params: dict[str, HostArray] = {}
         for name, array in self._gradients.items():
@@ -290,8 +305,11 @@ class Network:
             params[name] = np.where(lost, np.nan, size * LOG10_2)
         return Fields(
             loss=loss,
-            log10_grad_h=log10("log2_grad_h"),
-            log10_grad_a=log10("log2_grad_a"),
+            log10_grad_h=log10([probe.log2_grad_h for probe in probes]),
+            log10_grad_a=None if gates else log10([probe.log2_grad_a for probe in probes]),
+            log10_grad_gates={
+                gate: log10([probe.log2_grad_gates[gate] for probe in probes]) for gate in gates
+            },
             log10_grad_params=params,
             activation_rms=np.exp2(log2_h),
             zero_fraction=np.stack([probe.zero_fraction for probe in probes], axis=1),

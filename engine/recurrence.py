@@ -15,6 +15,8 @@ from engine.layer import Layer, Shape, matrix_gradient, sum_over_samples
 from engine.magnitude import TRUSTED, WINDOW, ScaledGradient, log2_rms, multiply_by_power
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array, Exponents, HostArray
     from engine.spec import NetworkSpec
 
@@ -23,12 +25,17 @@ _BLOCK_VALUES = 2**16
 
 
 class RecurrentLayer(Layer):
-    """A layer h_t = phi(x_t W + recurrence(h_{t-1}) + b) with h_0 = 0.
+    """A layer fed with x_t W + b at every step, whose h_0 = 0 it carries on by a recurrence.
 
-    A subclass writes the two tight loops and the gradient of its recurrent weight.
+    A subclass writes the two tight loops, what they multiply by, and the gradients of its recurrent
+    weights. The buffers `a` and `h` are the base's; whatever else is kept, the subclass plans.
+
+    Attributes:
+        states: how many gradients travel back through time beside each other, dL/dh the first.
     """
 
     recurrent: ClassVar[bool] = True
+    states: ClassVar[int] = 1
 
     def _prepare_forward(self) -> None:
         """Lay out what `_forward_steps` reads; called once a pass."""
@@ -37,43 +44,57 @@ class RecurrentLayer(Layer):
         """Lay out what `_backward_steps` reads; called once a pass."""
 
     @abstractmethod
-    def _forward_steps(self, a: Array, h: Array, scratch: Array) -> None:
-        """Run one block of n steps forward.
+    def _forward_steps(self, block: slice) -> None:
+        """Run the steps of one block forward.
 
-        `a` (n, ..., B, H) holds x_t W + b and receives the pre-activation; `h` (n + 1, ..., B, H)
-        starts with the h before the block and receives the rest; `scratch` is (..., B, H). The
-        stack axis S stands where the dots are, and is dropped for a stack of one.
+        `a` holds x_t W + b there and receives the pre-activations; h is read one step before the
+        block and written in it. `loop` gives views for the loop.
+        """
+
+    @abstractmethod
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        """What the backward loop multiplies by at each step of a block, each (S, n, B, ...).
+
+        Also records the share of saturated units. May use up the block's part of `a`.
         """
 
     @abstractmethod
     def _backward_steps(
-        self, slope: Array, grad_h: Array, grad_a: Array, external: Array | None
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
     ) -> None:
-        """Run n steps backward, all arrays (n, ..., B, H) but grad_h (n + 1, ..., B, H).
+        """Run n steps backward through time.
 
-        `grad_h[n]` is the total dL/dh of the last step. For each step k from the last down, write
-        grad_a[k] = grad_h[k + 1] * slope[k] and grad_h[k] = what a recurrent hop makes of it, plus
-        external[k - 1] where k > 0.
+        `local` are views of what `_local_gradients` gave, n steps each. Every array of `states` is
+        (n + 1, ..., B, H) and its last entry the total gradient of the last step. For each step k
+        from the last down, write dL/da over `a` at steps.start + k, and states[.][k] from
+        states[.][k + 1]; add external[k - 1] to dL/dh where k > 0. The stack axis S stands where
+        the dots are, and is dropped for a stack of one.
         """
 
     @abstractmethod
-    def _recurrent_gradient(self, h: Array, grad_a: Array) -> None:
-        """Fill the recurrent weight's gradient from h_{t-1} and dL/da_t, both (S, T - 1, B, H)."""
+    def _recurrent_gradients(self, h: Array) -> None:
+        """Fill the recurrent weights' gradients from h_{t-1}, (S, T - 1, B, H), and dL/da."""
+
+    def _scaled_like_a(self) -> tuple[Array, ...]:
+        """Gradients (S, T, B, ...) beside dL/da that `_recurrent_gradients` sums over time."""
+        return ()
 
     def forward(self, x: Array) -> Array:
         xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
         parameters = self.arrays.parameters
         flat = a.reshape(self.cells, -1, a.shape[-1])
         xp.matmul(x.reshape(self.cells, -1, x.shape[-1]), parameters["W"], out=flat)
-        scratch = self.shared("step", self._step_shape())
         self._prepare_forward()
         for block in self._blocks():
             steps = a[:, block]
             if "b" in parameters:
                 xp.add(steps, parameters["b"][:, None, None], out=steps)
-            span = h[:, block.start : block.stop + 1]
-            self._forward_steps(self.loop(steps), self.loop(span), self.cell(scratch))
-            self._probe_activations(span[:, 1:], block)
+            self._forward_steps(block)
+            self._probe_activations(h[:, block.start + 1 : block.stop + 1], block)
         return h[:, 1:]
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
@@ -93,10 +114,10 @@ class RecurrentLayer(Layer):
         # What a step's dL/da meets in the two weight gradients: x_t, and h_{t-1} with h_0 = 0.
         log2_x = np.broadcast_to(self.log2_x, probe.log2_h.shape).copy()
         np.maximum(log2_x[:, 1:], probe.log2_h[:, :-1], out=log2_x[:, 1:])
-        exponent = self.align(grad_a, probe.log2_grad_a, log2_x)
+        exponent = self.align(grad_a, probe.log2_grad_a, log2_x, self._scaled_like_a())
         samples = x.reshape(self.cells, -1, x.shape[-1])
         matrix_gradient(self.backend, samples, flat, self.arrays.gradients["W"])
-        self._recurrent_gradient(h[:, 1:-1], a[:, 1:])
+        self._recurrent_gradients(h[:, 1:-1])
         if "b" in self.arrays.parameters:
             sum_over_samples(self.backend, a, self.arrays.gradients["b"])
         self.arrays.exponents.update(dict.fromkeys(self.arrays.parameters, exponent))
@@ -106,58 +127,77 @@ class RecurrentLayer(Layer):
         """Fill a's buffer with dL/da, `exponents` (S, T) with its scales, and the probe."""
         import numpy as np
 
-        xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
-        probe, steps = self.probe, self.spec.time_steps
+        a, probe, steps = self.arrays.own["a"], self.probe, self.spec.time_steps
         length = self._block_length()
-        grad_h = self.shared("grad_h", (self.cells, length + 1, *self._step_shape()[1:]))
+        shape = (self.cells, length + 1, *self._step_shape()[1:])
+        states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
         external = _External(self, gradient)
         self._prepare_backward()
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
         for block in reversed(self._blocks()):
             start, count = block.start, block.stop - block.start
-            slope = self.shared("slope", (self.cells, count, *self._step_shape()[1:]))
-            self.activation.slope(xp, a[:, block], h[:, start + 1 : block.stop + 1], slope)
-            self._probe_slopes(slope, block)
-            if block.stop < steps:
-                grad_h[:, count] = grad_h[:, 0]
+            local = self._local_gradients(block)
+            for state in states:
+                state[:, count] = state[:, 0] if block.stop < steps else 0.0
             stop, resumed, force = block.stop, False, False
             while stop > start:
-                top = grad_h[:, stop - start : stop - start + 1]
+                top = tuple(state[:, stop - start : stop - start + 1] for state in states)
                 if resumed:
                     scale = self._normalise(top, scale, force)
                 else:
                     scale = external.join(top, stop - 1, scale, fresh=stop == steps)
                 scale, low = external.reach(start, stop, scale, top)
                 self._backward_steps(
-                    self.loop(slope[:, low - start : stop - start]),
-                    self.loop(grad_h[:, low - start : stop - start + 1]),
-                    self.loop(a[:, low:stop]),
+                    tuple(self.loop(part[:, low - start : stop - start]) for part in local),
+                    tuple(self.loop(s[:, low - start : stop - start + 1]) for s in states),
+                    slice(low, stop),
                     external.steps(low, stop, scale),
                 )
-                size = log2_rms(self.backend, grad_h[:, low - start + 1 : stop - start + 1])
+                done = slice(low - start + 1, stop - start + 1)
+                sizes = [log2_rms(self.backend, state[:, done]) for state in states]
+                size = _largest(sizes)
                 cut, force = _first_departure(size, above, resumed, force)
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
-                    size_a = log2_rms(self.backend, a[:, kept])
-                    probe.log2_grad_h[:, kept] = size[:, cut:] + scale[:, None]
-                    probe.log2_grad_a[:, kept] = size_a + scale[:, None]
+                    probe.log2_grad_h[:, kept] = sizes[0][:, cut:] + scale[:, None]
+                    self._probe_grad_a(a[:, kept], kept, scale)
                     exponents[:, kept] = scale[:, None]
                     above = size[:, cut]
                 # A step reached inside the loop has its external part; one at its end has not.
                 stop, resumed = low + cut, cut > 0
 
-    def _normalise(self, top: Array, scale: Exponents, force: bool) -> Exponents:
-        """Bring dL/dh at one step to magnitude 1 if it left the window, or by `force`."""
+    def _probe_grad_a(self, grad_a: Array, steps: slice, scale: Exponents) -> None:
+        probe = self.probe
+        if not self.gates:
+            probe.log2_grad_a[:, steps] = log2_rms(self.backend, grad_a) + scale[:, None]
+            return
         import numpy as np
 
-        size = log2_rms(self.backend, top)[:, 0]
+        split = grad_a.reshape(*grad_a.shape[:3], len(self.gates), -1)
+        rows = 2.0 * log2_rms(self.backend, split, lead=4)
+        size = 0.5 * (np.logaddexp2.reduce(rows, axis=2) - math.log2(rows.shape[2]))
+        for index, name in enumerate(self.gates):
+            probe.log2_grad_gates[name][:, steps] = size[..., index] + scale[:, None]
+        # A cell with gates has no single dL/da to report; its largest part decides how to sum.
+        probe.log2_grad_a[:, steps] = size.max(axis=-1) + scale[:, None]
+
+    def _normalise(self, top: tuple[Array, ...], scale: Exponents, force: bool) -> Exponents:
+        """Bring the gradients of one step to magnitude 1 if they left the window, or by `force`."""
+        import numpy as np
+
+        size = self.size_of(top)
         if not force and not (np.isfinite(size) & (np.abs(size) > WINDOW)).any():
             return scale
         shift = np.where(np.isfinite(size), np.rint(size), 0.0).astype(np.int64)
-        multiply_by_power(self.backend, top, -shift[:, None])
+        for state in top:
+            multiply_by_power(self.backend, state, -shift[:, None])
         result: Exponents = scale + shift
         return result
+
+    def size_of(self, top: tuple[Array, ...]) -> HostArray:
+        """log2 RMS (S,) of the largest of the gradients at one step, each (S, 1, B, H)."""
+        return _largest([log2_rms(self.backend, state) for state in top])[:, 0]
 
     def _blocks(self) -> list[slice]:
         length, steps = self._block_length(), self.spec.time_steps
@@ -171,6 +211,27 @@ class RecurrentLayer(Layer):
 
     def shared(self, name: str, shape: Shape) -> Array:
         return self.arrays.shared[name][: math.prod(shape)].reshape(shape)
+
+    def forward_views(self, block: slice) -> tuple[Array, Array, Array]:
+        """A block's a (n, ..., B, H), its h and the one before (n + 1, ..., B, H), and scratch."""
+        own = self.arrays.own
+        a, h = own["a"][:, block], own["h"][:, block.start : block.stop + 1]
+        scratch = self.shared("step", (self.cells, *a.shape[2:]))
+        return self.loop(a), self.loop(h), self.cell(scratch)
+
+    def slopes(self, block: slice) -> Array:
+        """The slopes phi' over a block, (S, n, B, H), for a cell with a single pre-activation."""
+        a, h = self.arrays.own["a"][:, block], self.arrays.own["h"]
+        slope = self.shared("slope", a.shape)
+        self.activation.slope(self.backend.xp, a, h[:, block.start + 1 : block.stop + 1], slope)
+        self.probe.saturated_fraction[:, block] = self._saturated_share(slope, self.activation)
+        return slope
+
+    def product(self) -> Callable[..., Array]:
+        """The matrix product of the time loop: for a stack of one, `dot` starts quicker."""
+        xp = self.backend.xp
+        chosen: Callable[..., Array] = xp.dot if self.cells == 1 else xp.matmul
+        return chosen
 
     def loop(self, array: Array) -> Array:
         """(S, n, B, H) with time in front, and without the stack axis for a stack of one."""
@@ -192,10 +253,10 @@ class _External:
         #: First time step that has an external part.
         self._first = layer.spec.time_steps - gradient.data.shape[1]
 
-    def join(self, top: Array, t: int, scale: Exponents, fresh: bool) -> Exponents:
-        """Add step t's external part to `top` (S, 1, B, H) and return the scale they share.
+    def join(self, top: tuple[Array, ...], t: int, scale: Exponents, fresh: bool) -> Exponents:
+        """Add step t's external part to dL/dh, top[0], and return the scale that `top` has then.
 
-        `fresh` says that nothing has come back through time yet, so `top` is written, not added to.
+        `fresh` says that nothing has come back through time yet: `top` is zero.
         """
         import numpy as np
 
@@ -204,22 +265,25 @@ class _External:
         place = slice(t - self._first, t - self._first + 1)
         part, exponent = self._data[:, place], self._exponent[:, place]
         if fresh:
-            top[...] = part
+            top[0][...] = part
             return exponent[:, 0].copy()
         if (exponent[:, 0] == scale).all():
-            self._backend.xp.add(top, part, out=top)
+            self._backend.xp.add(top[0], part, out=top[0])
             return scale
-        recurrent = log2_rms(self._backend, top)[:, 0]
+        recurrent = self._layer.size_of(top)
         # An exact zero has no scale of its own to defend.
         mine = np.where(recurrent == -math.inf, exponent[:, 0], scale)
         shared = np.maximum(mine, exponent[:, 0])
-        multiply_by_power(self._backend, top, (scale - shared)[:, None])
+        for state in top:
+            multiply_by_power(self._backend, state, (scale - shared)[:, None])
         multiply_by_power(self._backend, part, exponent - shared[:, None])
-        self._backend.xp.add(top, part, out=top)
+        self._backend.xp.add(top[0], part, out=top[0])
         result: Exponents = shared
         return result
 
-    def reach(self, start: int, stop: int, scale: Exponents, top: Array) -> tuple[Exponents, int]:
+    def reach(
+        self, start: int, stop: int, scale: Exponents, top: tuple[Array, ...]
+    ) -> tuple[Exponents, int]:
         """How far down from step stop - 1 the loop may run, and at which scale.
 
         It ends above a step whose external part is too large for the scale. Where `top` is an
@@ -233,7 +297,7 @@ class _External:
         exponent = self._exponent[:, first - self._first : stop - 1 - self._first]
         if (exponent == scale[:, None]).all():
             return scale, start
-        dead = np.isneginf(log2_rms(self._backend, top)[:, 0])
+        dead = np.isneginf(self._layer.size_of(top))
         scale = np.where(dead, exponent[:, -1], scale)
         blocked = np.flatnonzero((exponent - scale[:, None] > WINDOW).any(axis=0))
         return scale, first + int(blocked[-1]) + 1 if blocked.size else start
@@ -256,6 +320,13 @@ class _External:
             multiply_by_power(self._backend, copy, excess)
             parts = copy
         return self._layer.loop(parts)
+
+
+def _largest(sizes: list[HostArray]) -> HostArray:
+    """The largest of several log2 sizes, place by place; nan where any is nan."""
+    import numpy as np
+
+    return sizes[0] if len(sizes) == 1 else np.maximum.reduce(sizes)
 
 
 def _first_departure(
@@ -294,21 +365,25 @@ def _first_departure(
     return min(last + 2, steps), True
 
 
-def plan_recurrence(spec: NetworkSpec, cells: int) -> tuple[dict[str, Shape], dict[str, Shape]]:
+def plan_recurrence(
+    layer: type[RecurrentLayer], spec: NetworkSpec, cells: int
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """The buffers every recurrent layer keeps, and its scratch."""
-    step = (spec.batch_size, spec.hidden_size)
+    batch, size = spec.batch_size, spec.hidden_size
+    width = size * max(1, len(layer.gates))
     length = block_length(spec, cells)
     own: dict[str, Shape] = {
-        "a": (cells, spec.time_steps, *step),
-        "h": (cells, spec.time_steps + 1, *step),
+        "a": (cells, spec.time_steps, batch, width),
+        "h": (cells, spec.time_steps + 1, batch, size),
     }
     shared: dict[str, Shape] = {
-        "grad_h": (cells, length + 1, *step),
-        "slope": (cells, length, *step),
-        "mask": (cells, length, *step),
-        "external": (cells, length, *step),
-        "step": (cells, *step),
+        "slope": (cells, length, batch, width),
+        "mask": (cells, length, batch, width),
+        "external": (cells, length, batch, size),
+        "step": (cells, batch, width),
     }
+    for index in range(layer.states):
+        shared[f"grad_state{index}"] = (cells, length + 1, batch, size)
     return own, shared
 
 

@@ -41,4 +41,5 @@ class InitSpec:
     recurrent_scale: float = 1.0
     recurrent_lower: float = 0.5
     recurrent_upper: float = 2.0
+    forget_bias: float = 0.0
     seed: int = 0

@@ -225,6 +225,16 @@ _DECLARED = (
         scale="linear",
         step=0.25,
     ),
+    Field(
+        "init.forget_bias",
+        float,
+        "forget bias",
+        "Added to the bias of the gate that keeps memory; ln(T - 1) suits T steps (chrono).",
+        0.0,
+        minimum=-100.0,
+        maximum=100.0,
+        step=0.5,
+    ),
     _choice(
         TASK,
         "task",

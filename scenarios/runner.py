@@ -107,7 +107,8 @@ def _frame(scenario: Scenario, fields: Fields, step: int, seconds: float) -> Fra
         step=step,
         loss=float(fields.loss[0]),
         log10_grad_h=fields.log10_grad_h[0],
-        log10_grad_a=fields.log10_grad_a[0],
+        log10_grad_a=None if fields.log10_grad_a is None else fields.log10_grad_a[0],
+        log10_grad_gates={gate: field[0] for gate, field in fields.log10_grad_gates.items()},
         log10_grad_params={name: float(v[0]) for name, v in fields.log10_grad_params.items()},
         activation_rms=fields.activation_rms[0],
         zero_fraction=fields.zero_fraction[0],
@@ -128,7 +129,7 @@ def network_spec(scenario: Scenario) -> NetworkSpec:
     }
     return NetworkSpec(
         kind=network.kind,
-        activation=network.activation,
+        activation=network.activation or "tanh",
         depth=network.depth,
         hidden_size=network.hidden_size,
         batch_size=scenario.task.batch_size,
@@ -147,6 +148,7 @@ def init_spec(scenario: Scenario) -> InitSpec:
         "recurrent_scale": init.recurrent_scale,
         "recurrent_lower": init.recurrent_lower,
         "recurrent_upper": init.recurrent_upper,
+        "forget_bias": init.forget_bias,
     }
     return InitSpec(
         scheme=init.scheme,

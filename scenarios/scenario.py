@@ -24,10 +24,10 @@ class Network:
     """The network itself. None: the kind has no such thing."""
 
     kind: str
-    activation: str
     depth: int
     hidden_size: int
     bias: bool
+    activation: str | None = None
     kernel_size: int | None = None
     padding: str | None = None
 
@@ -42,6 +42,7 @@ class Init:
     recurrent_scale: float | None = None
     recurrent_lower: float | None = None
     recurrent_upper: float | None = None
+    forget_bias: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.architectures.cnn import ConvolutionLayer
+from engine.architectures.gru import GRULayer
 from engine.architectures.indrnn import IndRNNLayer
+from engine.architectures.irnn import IRNNLayer
+from engine.architectures.lstm import LSTMLayer
 from engine.architectures.mlp import DenseLayer
 from engine.architectures.rnn import RNNLayer
 from engine.registry import Registry
@@ -52,7 +55,7 @@ ARCHITECTURES.register(
         name="mlp",
         title="Deep MLP",
         layer=DenseLayer,
-        fields=frozenset({"task.input_size"}),
+        fields=frozenset({"network.activation", "task.input_size"}),
         hop_scale="init.weight_scale",
     )
 )
@@ -62,7 +65,13 @@ ARCHITECTURES.register(
         title="Deep CNN",
         layer=ConvolutionLayer,
         fields=frozenset(
-            {"network.kernel_size", "network.padding", "task.image_size", "task.image_channels"}
+            {
+                "network.activation",
+                "network.kernel_size",
+                "network.padding",
+                "task.image_size",
+                "task.image_channels",
+            }
         ),
         hop_scale="init.weight_scale",
     )
@@ -73,6 +82,15 @@ ARCHITECTURES.register(
         name="rnn",
         title="Vanilla RNN",
         layer=RNNLayer,
+        fields=_RECURRENT_FIELDS | {"network.activation"},
+        hop_scale="init.recurrent_scale",
+    )
+)
+ARCHITECTURES.register(
+    Architecture(
+        name="irnn",
+        title="IRNN",
+        layer=IRNNLayer,
         fields=_RECURRENT_FIELDS,
         hop_scale="init.recurrent_scale",
     )
@@ -82,7 +100,25 @@ ARCHITECTURES.register(
         name="indrnn",
         title="IndRNN",
         layer=IndRNNLayer,
-        fields=_RECURRENT_FIELDS | {"init.recurrent_lower", "init.recurrent_upper"},
+        fields=_RECURRENT_FIELDS
+        | {"network.activation", "init.recurrent_lower", "init.recurrent_upper"},
         hop_scale="init.recurrent_scale",
     )
 )
+for _gated in (
+    Architecture(
+        name="lstm",
+        title="LSTM",
+        layer=LSTMLayer,
+        fields=_RECURRENT_FIELDS | {"init.forget_bias"},
+        hop_scale="init.recurrent_scale",
+    ),
+    Architecture(
+        name="gru",
+        title="GRU",
+        layer=GRULayer,
+        fields=_RECURRENT_FIELDS | {"init.forget_bias"},
+        hop_scale="init.recurrent_scale",
+    ),
+):
+    ARCHITECTURES.register(_gated)

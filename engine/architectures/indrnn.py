@@ -22,7 +22,7 @@ class IndRNNLayer(RecurrentLayer):
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, shared = plan_recurrence(spec, cells)
+        own, shared = plan_recurrence(IndRNNLayer, spec, cells)
         shared["repeated_u"] = (cells, spec.batch_size, spec.hidden_size)
         inputs, size = prod(input_shape), spec.hidden_size
         last = index == spec.depth - 1
@@ -44,18 +44,27 @@ class IndRNNLayer(RecurrentLayer):
 
     _prepare_backward = _prepare_forward
 
-    def _forward_steps(self, a: Array, h: Array, scratch: Array) -> None:
+    def _forward_steps(self, block: slice) -> None:
         xp, u = self.backend.xp, self._repeated()
+        a, h, scratch = self.forward_views(block)
         multiply, add, activate = xp.multiply, xp.add, self.activation.forward
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             multiply(h_before, u, out=scratch)
             add(a_t, scratch, out=a_t)
             activate(xp, a_t, h_t)
 
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        return (self.slopes(block),)
+
     def _backward_steps(
-        self, slope: Array, grad_h: Array, grad_a: Array, external: Array | None
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
     ) -> None:
-        xp, u = self.backend.xp, self._repeated()
+        xp, u, (slope,), (grad_h,) = self.backend.xp, self._repeated(), local, states
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
         multiply, add = xp.multiply, xp.add
         for k in range(len(slope) - 1, -1, -1):
             grad_a_k, before = grad_a[k], grad_h[k]
@@ -64,7 +73,8 @@ class IndRNNLayer(RecurrentLayer):
             if external is not None and k:
                 add(before, external[k - 1], out=before)
 
-    def _recurrent_gradient(self, h: Array, grad_a: Array) -> None:
+    def _recurrent_gradients(self, h: Array) -> None:
+        grad_a = self.arrays.own["a"][:, 1:]
         self.arrays.gradients["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h, grad_a)
 
     def _repeated(self) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +22,7 @@ class RNNLayer(RecurrentLayer):
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, shared = plan_recurrence(spec, cells)
+        own, shared = plan_recurrence(RNNLayer, spec, cells)
         shared["transposed_u"] = (cells, spec.hidden_size, spec.hidden_size)
         inputs, size = prod(input_shape), spec.hidden_size
         return LayerPlan(
@@ -37,9 +36,10 @@ class RNNLayer(RecurrentLayer):
             output_shape=(size,),
         )
 
-    def _forward_steps(self, a: Array, h: Array, scratch: Array) -> None:
+    def _forward_steps(self, block: slice) -> None:
         xp, weight = self.backend.xp, self.cell(self.arrays.parameters["U"])
-        product, add, activate = self._product(), xp.add, self.activation.forward
+        a, h, scratch = self.forward_views(block)
+        product, add, activate = self.product(), xp.add, self.activation.forward
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             product(h_before, weight, out=scratch)
             add(a_t, scratch, out=a_t)
@@ -50,11 +50,19 @@ class RNNLayer(RecurrentLayer):
         weight = self.arrays.parameters["U"]
         self.shared("transposed_u", weight.shape)[...] = weight.swapaxes(-1, -2)
 
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        return (self.slopes(block),)
+
     def _backward_steps(
-        self, slope: Array, grad_h: Array, grad_a: Array, external: Array | None
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
     ) -> None:
-        xp = self.backend.xp
-        product, multiply, add = self._product(), xp.multiply, xp.add
+        xp, (slope,), (grad_h,) = self.backend.xp, local, states
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        product, multiply, add = self.product(), xp.multiply, xp.add
         weight = self.cell(self.shared("transposed_u", self.arrays.parameters["U"].shape))
         for k in range(len(slope) - 1, -1, -1):
             grad_a_k, before = grad_a[k], grad_h[k]
@@ -63,13 +71,7 @@ class RNNLayer(RecurrentLayer):
             if external is not None and k:
                 add(before, external[k - 1], out=before)
 
-    def _recurrent_gradient(self, h: Array, grad_a: Array) -> None:
+    def _recurrent_gradients(self, h: Array) -> None:
         rows = (self.cells, -1, h.shape[-1])
-        out = self.arrays.gradients["U"]
-        matrix_gradient(self.backend, h.reshape(rows), grad_a.reshape(rows), out)
-
-    def _product(self) -> Callable[..., Array]:
-        """The matrix product of the time loop: for a stack of one, `dot` starts quicker."""
-        xp = self.backend.xp
-        product: Callable[..., Array] = xp.dot if self.cells == 1 else xp.matmul
-        return product
+        grad_a = self.arrays.own["a"][:, 1:].reshape(rows)
+        matrix_gradient(self.backend, h.reshape(rows), grad_a, self.arrays.gradients["U"])

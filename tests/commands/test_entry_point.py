@@ -61,8 +61,8 @@ def test_help_names_every_command() -> None:
     ("arguments", "line"),
     [
         (
-            ("lst",),
-            "lst: neither a command, nor a scenario of the catalogue, nor a file; "
+            ("lisst",),
+            "lisst: neither a command, nor a scenario of the catalogue, nor a file; "
             "did you mean list?",
         ),
         (

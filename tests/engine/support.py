@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.activations import ACTIVATIONS
+from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
 from engine.network import Network
 from engine.spec import InitSpec, NetworkSpec
 
-KINDS = ("mlp", "cnn", "rnn", "indrnn")
+KINDS = ("mlp", "cnn", "rnn", "irnn", "indrnn", "lstm", "gru")
 
 #: Their derivative has no jump, so a difference quotient can be trusted everywhere.
 SMOOTH = ("sigmoid", "tanh", "gelu", "silu", "softplus", "linear")
@@ -23,9 +25,7 @@ def small_spec(kind: str, activation: str = "tanh", **changes: Any) -> NetworkSp
     shapes: dict[str, Any] = {
         "mlp": {"input_shape": (5,)},
         "cnn": {"input_shape": (5, 4, 2), "hidden_size": 4},
-        "rnn": {"input_shape": (3,), "time_steps": 6},
-        "indrnn": {"input_shape": (3,), "time_steps": 6},
-    }[kind]
+    }.get(kind, {"input_shape": (3,), "time_steps": 6})
     base = NetworkSpec(
         kind=kind,
         activation=activation,
@@ -44,7 +44,15 @@ def build(spec: NetworkSpec, *inits: InitSpec, scheme: str = "gaussian", seed: i
     cells = inits or (
         InitSpec(scheme=scheme, weight_scale=1.2, bias_scale=0.3, recurrent_scale=0.9, seed=seed),
     )
+    if ARCHITECTURES[spec.kind].hop_role == "identity":
+        cells = tuple(replace(cell, scheme="identity") for cell in cells)
     return Network(spec, cells, open_backend("cpu", spec.dtype))
+
+
+def activations_of(kind: str) -> tuple[str, ...]:
+    """The activations worth trying: all of them, or the one that belongs to the kind."""
+    fixed = ARCHITECTURES[kind].layer.fixed_activation
+    return tuple(ACTIVATIONS) if fixed is None else (fixed,)
 
 
 def problem(spec: NetworkSpec, cells: int = 1, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.activations import ACTIVATIONS
+from engine.architectures import ARCHITECTURES
 from engine.spec import InitSpec
 from tests.engine.support import (
     KINDS,
     SMOOTH,
+    activations_of,
     build,
     directional_difference,
     entry_differences,
@@ -23,7 +24,7 @@ BAR = 1e-6
 CASES = [
     pytest.param(small_spec(kind, activation), id=f"{kind}-{activation}")
     for kind in KINDS
-    for activation in ACTIVATIONS
+    for activation in activations_of(kind)
 ] + [
     pytest.param(small_spec("cnn", padding="circular"), id="cnn-circular"),
     pytest.param(small_spec("cnn", kernel_size=2), id="cnn-even-kernel"),
@@ -37,7 +38,11 @@ CASES = [
     *(pytest.param(small_spec(kind, depth=1), id=f"{kind}-one-layer") for kind in KINDS),
     *(pytest.param(small_spec(kind, hidden_size=1), id=f"{kind}-width-1") for kind in KINDS),
     *(pytest.param(small_spec(kind, batch_size=1), id=f"{kind}-batch-1") for kind in KINDS),
-    *(pytest.param(small_spec(k, time_steps=1), id=f"{k}-one-step") for k in ("rnn", "indrnn")),
+    *(
+        pytest.param(small_spec(k, time_steps=1), id=f"{k}-one-step")
+        for k in KINDS
+        if ARCHITECTURES[k].recurrent
+    ),
 ]
 
 
@@ -91,7 +96,7 @@ def test_evaluate_and_loss_agree(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_stack_is_its_cells_side_by_side(kind, dtype):
-    spec = small_spec(kind, dtype=dtype, time_steps=9 if kind in ("rnn", "indrnn") else 1)
+    spec = small_spec(kind, dtype=dtype, time_steps=9 if ARCHITECTURES[kind].recurrent else 1)
     inits = [
         InitSpec(weight_scale=0.3, recurrent_scale=0.2, bias_scale=0.5, seed=1),
         InitSpec(weight_scale=1.7, recurrent_scale=1.9, seed=2),
@@ -106,8 +111,11 @@ def test_a_stack_is_its_cells_side_by_side(kind, dtype):
         alone = single.evaluate(x[cell : cell + 1], target[cell : cell + 1])
         assert fields.loss[cell] == pytest.approx(alone.loss[0], rel=bar)
         for name in ("log10_grad_h", "log10_grad_a", "activation_rms", "zero_fraction"):
-            found, true = getattr(fields, name)[cell], getattr(alone, name)[0]
-            np.testing.assert_allclose(found, true, atol=bar, err_msg=name)
+            found, true = getattr(fields, name), getattr(alone, name)
+            if found is not None:
+                np.testing.assert_allclose(found[cell], true[0], atol=bar, err_msg=name)
+        for gate, found in fields.log10_grad_gates.items():
+            np.testing.assert_allclose(found[cell], alone.log10_grad_gates[gate][0], atol=bar)
         for name in single.parameters:
             np.testing.assert_array_equal(stack.parameters[name][cell], single.parameters[name][0])
             error = relative_error(stack.gradient(name)[cell], single.gradient(name)[0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.activations import ACTIVATIONS
+from engine.architectures import ARCHITECTURES
 from engine.spec import InitSpec
 from tests.engine.support import KINDS, build, cell_parameters, problem, small_spec
 
@@ -17,14 +18,16 @@ def test_shapes_and_types(kind):
     x, target = problem(spec, cells=2)
     fields = network.evaluate(x, target)
     shape = (2, spec.depth, spec.time_steps)
-    for name in (
-        "log10_grad_h",
-        "log10_grad_a",
-        "activation_rms",
-        "zero_fraction",
-        "saturated_fraction",
-    ):
-        values = getattr(fields, name)
+    gates = ARCHITECTURES[kind].layer.gates
+    assert tuple(fields.log10_grad_gates) == gates
+    assert (fields.log10_grad_a is None) == bool(gates)
+    arrays = {
+        name: getattr(fields, name)
+        for name in ("log10_grad_h", "activation_rms", "zero_fraction", "saturated_fraction")
+    } | fields.log10_grad_gates
+    if not gates:
+        arrays["log10_grad_a"] = fields.log10_grad_a
+    for name, values in arrays.items():
         assert (values.shape, values.dtype) == (shape, np.float64), name
     assert fields.loss.shape == (2,)
     assert set(fields.log10_grad_params) == set(network.parameters)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.activations import ACTIVATIONS
 from engine.backend import open_backend
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.support import (
     KINDS,
+    activations_of,
     build,
     cell_gradients,
     cell_parameters,
@@ -26,7 +26,7 @@ VARIANTS = [
     *(
         pytest.param(kind, {"activation": a}, id=f"{kind}-{a}")
         for kind in KINDS
-        for a in ACTIVATIONS
+        for a in activations_of(kind)
     ),
     pytest.param("cnn", {"padding": "circular"}, id="cnn-circular"),
     pytest.param("cnn", {"kernel_size": 4}, id="cnn-even-kernel"),
@@ -54,13 +54,20 @@ def test_gradients_and_magnitudes(peer, kind, changes, dtype):
         assert error < bar, (name, error)
         magnitude = np.sqrt(np.mean(true.gradients[name].astype(np.float64) ** 2))
         assert 10.0 ** fields.log10_grad_params[name][0] == pytest.approx(magnitude, rel=bar)
-    for name in ("log10_grad_h", "log10_grad_a"):
-        expected = 10.0 ** getattr(true, name)
+    assert set(fields.log10_grad_gates) == set(true.log10_grad_gates)
+    assert (fields.log10_grad_a is None) == (true.log10_grad_a is None)
+    magnitudes = {"h": (fields.log10_grad_h, true.log10_grad_h)}
+    if fields.log10_grad_a is not None:
+        magnitudes["a"] = (fields.log10_grad_a, true.log10_grad_a)
+    for gate, found in fields.log10_grad_gates.items():
+        magnitudes[gate] = (found, true.log10_grad_gates[gate])
+    for name, (found, expected) in magnitudes.items():
         # Below, autograd's float32 gradients are subnormal and have lost bits.
-        kept = expected > (1e-35 if dtype == "float32" else 0.0)
+        kept = expected > (-35.0 if dtype == "float32" else -np.inf)
         assert kept[:, -1].all()
-        found = 10.0 ** getattr(fields, name)[0]
-        np.testing.assert_allclose(found[kept], expected[kept], rtol=bar, err_msg=name)
+        np.testing.assert_allclose(
+            10.0 ** found[0][kept], 10.0 ** expected[kept], rtol=bar, err_msg=name
+        )
     rms = [[np.sqrt(np.mean(h.astype(np.float64) ** 2)) for h in layer] for layer in true.h]
     np.testing.assert_allclose(fields.activation_rms[0], rms, rtol=bar)
     # PyTorch's GELU is exactly 0 below -5.5 in float32, where the truth is -1e-7.
@@ -116,6 +123,44 @@ def test_torch_nn_rnn_with_the_same_weights(peer, activation):
             found = network.gradient(f"layer{layer}.{mine}")[0]
             assert relative_error(found, gradient) < 1e-10, (layer, mine)
     assert relative_error(network.gradient("readout.W")[0], readout.weight.grad.numpy().T) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_torch_nn_gated_cells_with_the_same_weights(peer, kind):
+    import torch
+
+    spec = small_spec(kind, depth=2, time_steps=20)
+    network = build(spec)
+    x, target = problem(spec)
+    network.evaluate(x, target)
+    ours = cell_parameters(network)
+    size = spec.hidden_size
+    module = getattr(torch.nn, kind.upper())(3, size, 2, dtype=torch.float64)
+    readout = torch.nn.Linear(size, spec.output_size, dtype=torch.float64)
+    with torch.no_grad():
+        for layer in (0, 1):
+            mine = {name: torch.from_numpy(ours[f"layer{layer + 1}.{name}"]) for name in "WUb"}
+            getattr(module, f"weight_ih_l{layer}").copy_(mine["W"].T)
+            getattr(module, f"weight_hh_l{layer}").copy_(mine["U"].T)
+            getattr(module, f"bias_ih_l{layer}").copy_(mine["b"])
+            second = getattr(module, f"bias_hh_l{layer}").zero_()
+            if kind == "gru":
+                second[2 * size :] = torch.from_numpy(ours[f"layer{layer + 1}.c"])
+        readout.weight.copy_(torch.from_numpy(ours["readout.W"]).T)
+        readout.bias.copy_(torch.from_numpy(ours["readout.b"]))
+    states, _ = module(torch.from_numpy(x[0]))
+    torch.nn.functional.mse_loss(readout(states[-1]), torch.from_numpy(target[0])).backward()
+    for layer in (0, 1):
+        theirs = {
+            "W": getattr(module, f"weight_ih_l{layer}").grad.numpy().T,
+            "U": getattr(module, f"weight_hh_l{layer}").grad.numpy().T,
+            "b": getattr(module, f"bias_ih_l{layer}").grad.numpy(),
+        }
+        if kind == "gru":
+            theirs["c"] = getattr(module, f"bias_hh_l{layer}").grad.numpy()[2 * size :]
+        for name, gradient in theirs.items():
+            found = network.gradient(f"layer{layer + 1}.{name}")[0]
+            assert relative_error(found, gradient) < 1e-10, (layer, name)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -40,7 +40,8 @@ class Reference:
     output: np.ndarray
     gradients: dict[str, np.ndarray]
     log10_grad_h: np.ndarray
-    log10_grad_a: np.ndarray
+    log10_grad_a: np.ndarray | None
+    log10_grad_gates: dict[str, np.ndarray]
     h: list[list[np.ndarray]]
 
 
@@ -71,7 +72,11 @@ def run(
             for name, leaf in leaves.items()
         },
         log10_grad_h=_field(h),
-        log10_grad_a=_field(a),
+        log10_grad_a=None if isinstance(a[0][0], dict) else _field(a),
+        log10_grad_gates={
+            gate: _field([[step[gate] for step in layer] for layer in a])
+            for gate in (a[0][0] if isinstance(a[0][0], dict) else ())
+        },
         h=[[step.detach().numpy() for step in layer] for layer in h],
     )
 
@@ -79,19 +84,29 @@ def run(
 def _layers(
     spec: NetworkSpec, leaves: Mapping[str, Tensor], inputs: Tensor
 ) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-    """Pre-activations and outputs by layer and time step, their gradients kept."""
-    phi = ACTIVATIONS[spec.activation]
+    """Pre-activations and outputs by layer and time step, their gradients kept.
+
+    A pre-activation of a cell with gates is a dict by gate.
+    """
+    phi = torch.relu if spec.kind == "irnn" else ACTIVATIONS[spec.activation]
     below = list(inputs)
     all_a, all_h = [], []
     for layer in range(1, spec.depth + 1):
-        own = {name: leaves.get(f"layer{layer}.{name}") for name in ("W", "U", "u", "b")}
+        own = {name: leaves.get(f"layer{layer}.{name}") for name in ("W", "U", "u", "b", "c")}
         layer_a, layer_h = [], []
+        if spec.kind in ("lstm", "gru"):
+            cell = _lstm if spec.kind == "lstm" else _gru
+            layer_a, layer_h = cell(spec, own, below)
+            all_a.append(layer_a)
+            all_h.append(layer_h)
+            below = layer_h
+            continue
         for step in below:
             before = layer_h[-1] if layer_h else None
             a = _convolve(spec, step, own["W"]) if spec.kind == "cnn" else step @ own["W"]
             if own["b"] is not None:
                 a = a + own["b"]
-            if before is not None and spec.kind == "rnn":
+            if before is not None and spec.kind in ("rnn", "irnn"):
                 a = a + before @ own["U"]
             if before is not None and spec.kind == "indrnn":
                 a = a + own["u"] * before
@@ -104,6 +119,54 @@ def _layers(
         all_h.append(layer_h)
         below = layer_h
     return all_a, all_h
+
+
+def _lstm(
+    spec: NetworkSpec, own: Mapping[str, Tensor | None], below: list[Tensor]
+) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
+    """The standard cell, gates i, f, g, o."""
+    all_a, all_h = [], []
+    h = c = below[0].new_zeros(spec.batch_size, spec.hidden_size)
+    for step in below:
+        a = step @ own["W"] + h @ own["U"]
+        if own["b"] is not None:
+            a = a + own["b"]
+        gates = _kept(dict(zip("ifgo", a.chunk(4, dim=1), strict=True)))
+        c = torch.sigmoid(gates["f"]) * c + torch.sigmoid(gates["i"]) * torch.tanh(gates["g"])
+        h = torch.sigmoid(gates["o"]) * torch.tanh(c)
+        h.retain_grad()
+        all_a.append(gates)
+        all_h.append(h)
+    return all_a, all_h
+
+
+def _gru(
+    spec: NetworkSpec, own: Mapping[str, Tensor | None], below: list[Tensor]
+) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
+    """PyTorch's cell, gates r, z, n, with the second bias inside r's reach."""
+    all_a, all_h = [], []
+    h = below[0].new_zeros(spec.batch_size, spec.hidden_size)
+    for step in below:
+        a = step @ own["W"]
+        if own["b"] is not None:
+            a = a + own["b"]
+        (r, z, n), (u_r, u_z, u_n) = a.chunk(3, dim=1), (h @ own["U"]).chunk(3, dim=1)
+        if own["c"] is not None:
+            u_n = u_n + own["c"]
+        gates = _kept({"r": r + u_r, "z": z + u_z})
+        gates |= _kept({"n": n + torch.sigmoid(gates["r"]) * u_n})
+        z = torch.sigmoid(gates["z"])
+        h = (1 - z) * torch.tanh(gates["n"]) + z * h
+        h.retain_grad()
+        all_a.append(gates)
+        all_h.append(h)
+    return all_a, all_h
+
+
+def _kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for tensor in tensors.values():
+        tensor.retain_grad()
+    return tensors
 
 
 def _convolve(spec: NetworkSpec, image: Tensor, kernel: Tensor) -> Tensor:

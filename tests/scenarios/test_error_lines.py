@@ -49,7 +49,7 @@ VALUES = [
         "cnn",
         "init",
         "recurrent_scale = 1.0",
-        "does not fit network.kind cnn; only rnn and indrnn have it",
+        "does not fit network.kind cnn; only rnn, irnn, indrnn, lstm and gru have it",
     ),
     (
         "rnn",
@@ -77,7 +77,12 @@ VALUES = [
         "does not fit network.kind mlp, it needs a recurrent network; what fits: noise",
     ),
     ("mlp", "task", 'name = "noies"', 'not one of noise, adding; did you mean "noise"?'),
-    ("mlp", "task", "time_steps = 5", "does not fit network.kind mlp; only rnn and indrnn have it"),
+    (
+        "mlp",
+        "task",
+        "time_steps = 5",
+        "does not fit network.kind mlp; only rnn, irnn, indrnn, lstm and gru have it",
+    ),
     ("mlp", "task", "image_size = 8", "does not fit network.kind mlp; only cnn has it"),
     ("rnn", "task", "batch_size = 0", "must be a whole number from 1 to 65536"),
     ("mlp", "training", "steps = -1", "must be a whole number from 0 to 10000000"),
@@ -115,10 +120,11 @@ def test_a_value_that_is_not_allowed(
 
 
 FILES = [
-    ("", "network.kind: is missing; one of mlp, cnn, rnn, indrnn"),
+    ("", "network.kind: is missing; one of mlp, cnn, rnn, irnn, indrnn, lstm, gru"),
     (
         '[network]\nkind = "rrn"',
-        'network.kind = "rrn": not one of mlp, cnn, rnn, indrnn; did you mean "rnn"?',
+        'network.kind = "rrn": not one of mlp, cnn, rnn, irnn, indrnn, lstm, gru; '
+        'did you mean "rnn"?',
     ),
     ("network = 5", "network = 5: must be a table, [network]"),
     ("network = []", "network = an array: must be a table, [network]"),

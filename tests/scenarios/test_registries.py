@@ -69,7 +69,10 @@ def test_scenarios_can_use_them() -> None:
     ("changes", "line"),
     [
         ({"network.activation": "tiy"}, 'linear, toy; did you mean "toy"?'),
-        ({"network.kind": "to"}, 'not one of mlp, cnn, rnn, indrnn, toy; did you mean "toy"?'),
+        (
+            {"network.kind": "to"},
+            'not one of mlp, cnn, rnn, irnn, indrnn, lstm, gru, toy; did you mean "toy"?',
+        ),
         ({"network.kernel_size": 3}, "does not fit network.kind rnn; only cnn and toy have it"),
         (
             {"task.name": "toy"},

@@ -83,6 +83,7 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
         "versions": run.versions,
         "step": frame.step,
         "input_axes": [*(["time_steps"] if recurrent else []), "batch", *features],
+        "gates": list(ARCHITECTURES[run.scenario.network.kind].layer.gates),
         "layout": {
             name: {
                 "shape": list(array.shape),
@@ -100,6 +101,8 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
     }
     if frame.log10_grad_a is not None:
         arrays["log10_grad_a"] = frame.log10_grad_a
+    for gate, field in frame.log10_grad_gates.items():
+        arrays[f"gates/{gate}"] = field
     for name, array in parameters.items():
         arrays[f"param/{name}"] = array
         arrays[f"grad/{name}"] = network.gradient(name)[0]

@@ -1,0 +1,159 @@
+"""GRU: h_t = (1 - z) * n + z * h_{t-1} (Cho et al. 2014, in cuDNN's form).
+
+Gates r, z, n are H columns each, in this order, of W, U and b; n = tanh(x W_n + b_n +
+r * (h U_n + c)), c being its second bias.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.activations import ACTIVATIONS
+from engine.initialisers import WeightSpec
+from engine.layer import LayerPlan, Shape, matrix_gradient, sum_over_samples
+from engine.recurrence import RecurrentLayer, block_length, plan_recurrence
+
+if TYPE_CHECKING:
+    from engine.arrays import Array
+    from engine.initialisers import Role
+    from engine.spec import NetworkSpec
+
+#: What squashes each gate, in the order of `GRULayer.gates`.
+_SQUASHES = ("sigmoid", "sigmoid", "tanh")
+
+
+class GRULayer(RecurrentLayer):
+    """An update gate z that carries h on, beside a candidate n that r lets see h."""
+
+    gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    forget_gate: ClassVar[str | None] = "z"
+    hop_role: ClassVar[Role] = "square"
+    fixed_activation: ClassVar[str | None] = "tanh"
+
+    @staticmethod
+    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        own, shared = plan_recurrence(GRULayer, spec, cells)
+        inputs, size, batch = prod(input_shape), spec.hidden_size, spec.batch_size
+        steps, length = spec.time_steps, block_length(spec, cells)
+        own["gates"] = (cells, steps, batch, 3 * size)
+        # h U_n + c on the way forward, its gradient on the way back.
+        own["recalled"] = (cells, steps, batch, size)
+        shared["transposed_u"] = (cells, 3 * size, size)
+        shared["slope_r"] = (cells, length, batch, size)
+        return LayerPlan(
+            weights={
+                "W": WeightSpec((inputs, 3 * size), "input", inputs, size, blocks=3),
+                "U": WeightSpec((size, 3 * size), "square", size, size, blocks=3),
+            },
+            biases={"b": (3 * size,), "c": (size,)} if spec.bias else {},
+            own=own,
+            shared=shared,
+            output_shape=(size,),
+        )
+
+    def _forward_steps(self, block: slice) -> None:
+        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
+        sigmoid, tanh = ACTIVATIONS["sigmoid"].forward, xp.tanh
+        product, add, multiply = self.product(), xp.add, xp.multiply
+        weight = self.cell(self.arrays.parameters["U"])
+        a, h, scratch = self.forward_views(block)
+        gates, recalled = self.loop(own["gates"][:, block]), self.loop(own["recalled"][:, block])
+        second_bias = self._second_bias()
+        wide, narrow = slice(0, 2 * size), slice(2 * size, None)
+        for k in range(len(a)):
+            a_k, gates_k, recalled_k, h_k = a[k], gates[k], recalled[k], h[k + 1]
+            product(h[k], weight, out=scratch)
+            add(a_k[..., wide], scratch[..., wide], out=a_k[..., wide])
+            sigmoid(xp, a_k[..., wide], gates_k[..., wide])
+            r, z, n = (gates_k[..., m * size : (m + 1) * size] for m in range(3))
+            add(scratch[..., narrow], second_bias, out=recalled_k)
+            multiply(r, recalled_k, out=h_k)
+            add(a_k[..., narrow], h_k, out=a_k[..., narrow])
+            tanh(a_k[..., narrow], out=n)
+            # (1 - z) n + z h = n + z (h - n).
+            xp.subtract(h[k], n, out=h_k)
+            multiply(h_k, z, out=h_k)
+            add(h_k, n, out=h_k)
+
+    def _second_bias(self) -> Array:
+        if "c" not in self.arrays.parameters:
+            return 0.0
+        return self.cell(self.arrays.parameters["c"][:, None])
+
+    def _prepare_backward(self) -> None:
+        # BLAS packs a transposed view anew at every step, at the cost of the product itself.
+        self._transposed()[...] = self.arrays.parameters["U"].swapaxes(-1, -2)
+
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
+        a, gates, recalled = own["a"][:, block], own["gates"][:, block], own["recalled"][:, block]
+        h_before = own["h"][:, block.start : block.stop]
+        slope = self.shared("slope", a.shape)
+        parts = [slice(m * size, (m + 1) * size) for m in range(3)]
+        shares = []
+        for part, name in zip(parts, _SQUASHES, strict=True):
+            phi = ACTIVATIONS[name]
+            phi.slope(xp, a[..., part], gates[..., part], slope[..., part])
+            shares.append(self._saturated_share(slope[..., part], phi))
+        self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+        _, z, n = (gates[..., part] for part in parts)
+        to_r, to_z, to_n = (slope[..., part] for part in parts)
+        spare = self.shared("slope_r", recalled.shape)
+        xp.multiply(to_r, recalled, out=to_r)
+        xp.subtract(h_before, n, out=spare)
+        xp.multiply(to_z, spare, out=to_z)
+        xp.subtract(1.0, z, out=spare)
+        xp.multiply(to_n, spare, out=to_n)
+        return slope, gates
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        xp, size = self.backend.xp, self.spec.hidden_size
+        product, multiply, add = self.product(), xp.multiply, xp.add
+        (slope, gates), (grad_h,) = local, states
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        recalled = self.loop(self.arrays.own["recalled"][:, steps])
+        weight = self.cell(self._transposed())
+        wide, narrow = slice(0, 2 * size), slice(2 * size, None)
+        # What U sees: dL/da for r and z, but dL/d(h U_n) = r dL/da_n in n's place.
+        seen = self.cell(self.shared("step", (self.cells, *self.arrays.own["a"].shape[2:])))
+        for k in range(len(slope) - 1, -1, -1):
+            grad_h_k, slope_k, out = grad_h[k + 1], slope[k], grad_a[k]
+            to_r, to_z, to_n = (slope_k[..., m * size : (m + 1) * size] for m in range(3))
+            multiply(grad_h_k, to_n, out=out[..., narrow])
+            multiply(out[..., narrow], to_r, out=out[..., :size])
+            multiply(grad_h_k, to_z, out=out[..., size : 2 * size])
+            multiply(out[..., narrow], gates[k][..., :size], out=recalled[k])
+            seen[..., wide] = out[..., wide]
+            seen[..., narrow] = recalled[k]
+            product(seen, weight, out=grad_h[k])
+            # The direct path h_{t-1} -> h_t, through z alone.
+            multiply(grad_h_k, gates[k][..., size : 2 * size], out=seen[..., :size])
+            add(grad_h[k], seen[..., :size], out=grad_h[k])
+            if external is not None and k:
+                add(grad_h[k], external[k - 1], out=grad_h[k])
+
+    def _scaled_like_a(self) -> tuple[Array, ...]:
+        return (self.arrays.own["recalled"],)
+
+    def _recurrent_gradients(self, h: Array) -> None:
+        size, own, gradients = self.spec.hidden_size, self.arrays.own, self.arrays.gradients
+        samples = h.reshape(self.cells, -1, size)
+        out = gradients["U"]
+        wide = own["a"][:, 1:, :, : 2 * size].reshape(self.cells, -1, 2 * size)
+        recalled = own["recalled"]
+        narrow = recalled[:, 1:].reshape(self.cells, -1, size)
+        matrix_gradient(self.backend, samples, wide, out[..., : 2 * size])
+        matrix_gradient(self.backend, samples, narrow, out[..., 2 * size :])
+        if "c" in gradients:
+            sum_over_samples(self.backend, recalled, gradients["c"])
+
+    def _transposed(self) -> Array:
+        size = self.spec.hidden_size
+        return self.shared("transposed_u", (self.cells, 3 * size, size))

@@ -1,0 +1,145 @@
+"""LSTM: c_t = f * c_{t-1} + i * g, h_t = o * tanh(c_t) (Hochreiter, Schmidhuber 1997; Gers 2000).
+
+Gates i, f, g, o are H columns each, in this order, of W, U and b.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.activations import ACTIVATIONS
+from engine.initialisers import WeightSpec
+from engine.layer import LayerPlan, Shape, matrix_gradient
+from engine.recurrence import RecurrentLayer, block_length, plan_recurrence
+
+if TYPE_CHECKING:
+    from engine.arrays import Array
+    from engine.initialisers import Role
+    from engine.spec import NetworkSpec
+
+#: What squashes each gate, in the order of `LSTMLayer.gates`.
+_SQUASHES = ("sigmoid", "sigmoid", "tanh", "sigmoid")
+
+
+class LSTMLayer(RecurrentLayer):
+    """A cell state c that the forget gate carries on, beside the h that the gates read."""
+
+    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    forget_gate: ClassVar[str | None] = "f"
+    states: ClassVar[int] = 2
+    hop_role: ClassVar[Role] = "square"
+    fixed_activation: ClassVar[str | None] = "tanh"
+
+    @staticmethod
+    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        own, shared = plan_recurrence(LSTMLayer, spec, cells)
+        inputs, size, batch = prod(input_shape), spec.hidden_size, spec.batch_size
+        steps, length = spec.time_steps, block_length(spec, cells)
+        own["gates"] = (cells, steps, batch, 4 * size)
+        own["c"] = (cells, steps + 1, batch, size)
+        own["tanh_c"] = (cells, steps, batch, size)
+        shared["transposed_u"] = (cells, 4 * size, size)
+        shared["slope_c"] = (cells, length, batch, size)
+        return LayerPlan(
+            weights={
+                "W": WeightSpec((inputs, 4 * size), "input", inputs, size, blocks=4),
+                "U": WeightSpec((size, 4 * size), "square", size, size, blocks=4),
+            },
+            biases={"b": (4 * size,)} if spec.bias else {},
+            own=own,
+            shared=shared,
+            output_shape=(size,),
+        )
+
+    def _forward_steps(self, block: slice) -> None:
+        xp, own = self.backend.xp, self.arrays.own
+        sigmoid, tanh = ACTIVATIONS["sigmoid"].forward, xp.tanh
+        product, add, multiply = self.product(), xp.add, xp.multiply
+        weight = self.cell(self.arrays.parameters["U"])
+        a, h, scratch = self.forward_views(block)
+        gates, tanh_c = self._by_gate(own["gates"], block), self.loop(own["tanh_c"][:, block])
+        a_by_gate = self._by_gate(own["a"], block)
+        c = self.loop(own["c"][:, block.start : block.stop + 1])
+        for k in range(len(a)):
+            product(h[k], weight, out=scratch)
+            add(a[k], scratch, out=a[k])
+            a_k, gates_k, c_k = a_by_gate[k], gates[k], c[k + 1]
+            sigmoid(xp, a_k[..., :2, :], gates_k[..., :2, :])
+            tanh(a_k[..., 2, :], out=gates_k[..., 2, :])
+            sigmoid(xp, a_k[..., 3, :], gates_k[..., 3, :])
+            multiply(gates_k[..., 1, :], c[k], out=c_k)
+            multiply(gates_k[..., 0, :], gates_k[..., 2, :], out=tanh_c[k])
+            add(c_k, tanh_c[k], out=c_k)
+            tanh(c_k, out=tanh_c[k])
+            multiply(gates_k[..., 3, :], tanh_c[k], out=h[k + 1])
+
+    def _prepare_backward(self) -> None:
+        # BLAS packs a transposed view anew at every step, at the cost of the product itself.
+        self._transposed()[...] = self.arrays.parameters["U"].swapaxes(-1, -2)
+
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
+        a, gates, tanh_c = own["a"][:, block], own["gates"][:, block], own["tanh_c"][:, block]
+        c_before = own["c"][:, block.start : block.stop]
+        c = own["c"][:, block.start + 1 : block.stop + 1]
+        slope, slope_c = self.shared("slope", a.shape), self.shared("slope_c", c.shape)
+        parts = [slice(n * size, (n + 1) * size) for n in range(4)]
+        i, f, g, o = (gates[..., part] for part in parts)
+        shares = []
+        # A gate's dL/da is its slope times what the gate multiplies.
+        for part, name, partner in zip(parts, _SQUASHES, (g, c_before, i, tanh_c), strict=True):
+            phi, own_slope = ACTIVATIONS[name], slope[..., part]
+            phi.slope(xp, a[..., part], gates[..., part], own_slope)
+            shares.append(self._saturated_share(own_slope, phi))
+            xp.multiply(own_slope, partner, out=own_slope)
+        self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+        # `a` is used up by now and lends its room to the copy of c that tanh's slope may spend.
+        spare = a[..., :size]
+        xp.copyto(spare, c)
+        ACTIVATIONS["tanh"].slope(xp, spare, tanh_c, slope_c)
+        xp.multiply(slope_c, o, out=slope_c)
+        return slope, slope_c, f
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        xp, size = self.backend.xp, self.spec.hidden_size
+        product, multiply, add = self.product(), xp.multiply, xp.add
+        slope, slope_c, forget = local
+        # grad_c[k + 1] is what c receives from the step after; what comes through h joins here.
+        grad_h, grad_c = states
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        grad_a_by_gate = self._by_gate(self.arrays.own["a"], steps)
+        slope_by_gate = slope.reshape(*slope.shape[:-1], 4, size)
+        weight = self.cell(self._transposed())
+        total = self.cell(self.shared("step", self._step_shape()))
+        for k in range(len(slope) - 1, -1, -1):
+            grad_h_k, slope_k, out = grad_h[k + 1], slope_by_gate[k], grad_a_by_gate[k]
+            multiply(grad_h_k, slope_c[k], out=total)
+            add(total, grad_c[k + 1], out=total)
+            multiply(total[..., None, :], slope_k[..., :3, :], out=out[..., :3, :])
+            multiply(grad_h_k, slope_k[..., 3, :], out=out[..., 3, :])
+            multiply(total, forget[k], out=grad_c[k])
+            product(grad_a[k], weight, out=grad_h[k])
+            if external is not None and k:
+                add(grad_h[k], external[k - 1], out=grad_h[k])
+
+    def _recurrent_gradients(self, h: Array) -> None:
+        size = self.spec.hidden_size
+        grad_a = self.arrays.own["a"][:, 1:].reshape(self.cells, -1, 4 * size)
+        samples = h.reshape(self.cells, -1, size)
+        matrix_gradient(self.backend, samples, grad_a, self.arrays.gradients["U"])
+
+    def _transposed(self) -> Array:
+        size = self.spec.hidden_size
+        return self.shared("transposed_u", (self.cells, 4 * size, size))
+
+    def _by_gate(self, array: Array, steps: slice) -> Array:
+        """Steps of (S, T, B, 4H) for the loop, as (n, ..., B, 4, H)."""
+        view = self.loop(array[:, steps])
+        return view.reshape(*view.shape[:-1], 4, -1)
