@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -216,14 +217,11 @@ class _Server:
         self._wanted = False
 
     def loop(self) -> None:
-        """Serve until the app's end closes."""
+        """Serve for ever. Raises EOFError or OSError once the app's end has closed."""
         while True:
             busy = self._frames is not None and (not self._paused or self._steps > 0)
             if not busy or self._connection.poll():
-                try:
-                    self._obey(self._connection.recv())
-                except (EOFError, OSError):
-                    return
+                self._obey(self._connection.recv())
             else:
                 self._advance()
             if self._wanted and self._outbox:
@@ -286,4 +284,6 @@ class _Server:
 
 def serve(connection: Connection) -> None:
     """Run scenarios for the `Worker` at the other end until it closes."""
-    _Server(connection).loop()
+    # The app's end closes at any moment, between two frames or in the middle of one.
+    with connection, suppress(EOFError, OSError):
+        _Server(connection).loop()

@@ -8,29 +8,7 @@ from collections.abc import Mapping
 from io import TextIOWrapper
 from typing import TextIO
 
-#: What is drawn with, and what stands for it where only ASCII can be shown.
-_ASCII = str.maketrans(
-    {
-        "─": "-",
-        "│": "|",
-        "┤": "|",
-        "├": "|",
-        "┬": "+",
-        "┴": "+",
-        "┼": "+",
-        "┌": "+",
-        "┐": "+",
-        "└": "+",
-        "┘": "+",
-        "…": "~",
-        "×": "x",
-        "–": "-",
-        "—": "-",
-        "’": "'",
-        "“": '"',
-        "”": '"',
-    }
-)
+from tui.ascii import to_ascii
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "blue": "34", "magenta": "35"}
 #: Blue against red stays apart for colour-blind eyes; each verdict is also a word.
@@ -88,8 +66,7 @@ def styled(text: str, *styles: str) -> str:
 def write(text: str = "") -> None:
     """One line, or several, on stdout."""
     if not text.isascii() and not speaks_unicode(sys.stdout):
-        text = text.translate(_ASCII)
-        text = "".join(c if c.isascii() else "?" for c in text)
+        text = to_ascii(text)
     print(text)
 
 

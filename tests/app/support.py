@@ -1,0 +1,124 @@
+"""Apps that draw the same picture every time: thread or scripted engine, frozen clock, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from scenarios.runner import Run
+from scenarios.scenario import Scenario, load
+from scenarios.worker import Ended, Failed, Frames, Message, Started
+from tui.app import NablascopeApp
+from tui.lab.screen import LabScreen
+from tui.terminal import Colours
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+
+
+class ScriptedWorker:
+    """Answers a start with so many frames, and then with nothing more until it is told to."""
+
+    def __init__(
+        self, frames: int | None = 0, failure: tuple[str, str | None] | None = None
+    ) -> None:
+        self.told: list[str] = []
+        self.closed = False
+        self.frames = frames
+        self._failure = failure
+        self._run = 0
+        self._outbox: list[Message] = []
+
+    def start(self, scenario: Scenario, *, paused: bool = False) -> int:
+        self._run += 1
+        self.told.append("start paused" if paused else "start")
+        self._outbox = []
+        if self._failure is not None:
+            self._outbox = [Failed(self._run, *self._failure)]
+        elif self.frames is not None:
+            run = Run(scenario)
+            frames = [frame for frame, _ in zip(run.frames(), range(self.frames), strict=False)]
+            self._outbox = [
+                Started(self._run, scenario, run.device, run.versions),
+                Frames(self._run, frames),
+            ]
+        return self._run
+
+    def end(self) -> None:
+        self._outbox.append(Ended(self._run, {}))
+
+    def fail(self, line: str, key: str | None = None) -> None:
+        self._outbox.append(Failed(self._run, line, key))
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+    def step(self, count: int = 1) -> None:
+        self.told.append(f"step {count}")
+
+    def poll(self) -> list[Message]:
+        messages, self._outbox = self._outbox, []
+        return messages
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class LabApp(NablascopeApp):
+    """The app on a scenario of the tests' own catalogue."""
+
+    def __init__(
+        self,
+        name: str = "chain-sigmoid",
+        changes: dict[str, object] | None = None,
+        *,
+        worker: ScriptedWorker | None = None,
+        **options: Any,
+    ) -> None:
+        defaults: dict[str, Any] = {
+            "worker_mode": "thread",
+            "clock": lambda: 0.0,
+            "colours": Colours.MANY,
+            "unicode": True,
+        }
+        super().__init__(load(name, changes), **(defaults | options))
+        self._scripted = worker
+
+    def make_worker(self) -> Any:
+        return super().make_worker() if self._scripted is None else self._scripted
+
+    @property
+    def lab(self) -> LabScreen:
+        lab = self.screen_stack[0]
+        assert isinstance(lab, LabScreen)
+        return lab
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    """Wait for something the engine or the screen has yet to do."""
+    for _ in range(2000):
+        await pilot.pause(0.005)
+        if condition():
+            return
+    raise AssertionError("waited in vain")
+
+
+async def finished(pilot: Pilot[Any]) -> None:
+    """Wait until the run is over and drawn."""
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    await until(pilot, lambda: app.lab.session.idle)
+    await pilot.pause()
+
+
+async def drawn(pilot: Pilot[Any]) -> None:
+    """Wait until there is a picture."""
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    await until(pilot, lambda: app.lab.session.live is not None)
+    await pilot.pause()

@@ -1,0 +1,463 @@
+"""The Lab by keys alone, and what each of them does."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from engine.architectures import ARCHITECTURES
+from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
+from tui.lab.catalogue import Catalogue
+from tui.lab.controls import Controls
+from tui.lab.search import Search
+from tui.lab.session import State
+
+
+def text(app: LabApp) -> str:
+    """The screen as a person reads it."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def value(app: LabApp, key: str) -> Any:
+    return app.lab.session.scenario.values()[key]
+
+
+async def goto(pilot: Pilot[Any], key: str) -> None:
+    """Put the cursor on a control."""
+    app = pilot.app
+    controls = app.screen.query_one(Controls)
+    if not controls.has_focus:
+        await pilot.press("tab")
+    await pilot.press("home")
+    for _ in range(40):
+        knob = controls.highlighted
+        assert knob is not None
+        if knob.field.key == key:
+            return
+        await pilot.press("down")
+    raise AssertionError(f"no control for {key}")
+
+
+async def test_opens_running() -> None:
+    app = LabApp(worker=ScriptedWorker(frames=3))
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        assert app.lab.session.state is State.RUNNING
+        screen = text(app)
+        assert "running" in screen
+        assert "Ten sigmoids in a row" in screen
+        assert "vanishing" in screen
+        assert "layer 10, loss" in screen
+
+
+async def test_opens_the_first_of_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = LabApp()
+    app._scenario = None
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        assert app.lab.session.scenario.name == "chain-sigmoid"
+
+
+async def test_choosing_from_the_catalogue() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("down")
+        assert "Enter runs Weights of zero" in text(app)
+        assert app.lab.session.scenario.name == "chain-sigmoid"
+        await pilot.press("enter")
+        await finished(pilot)
+        assert app.lab.session.scenario.name == "mlp-dead"
+        assert "dead" in text(app)
+
+
+async def test_search_narrows_and_runs() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("slash", *"rnn tanh")
+        listed = [option.id for option in app.screen.query_one(Catalogue).options if option.id]
+        assert listed == ["rnn-tanh"]
+        await pilot.press("enter")
+        await finished(pilot)
+        assert app.lab.session.scenario.name == "rnn-tanh"
+        await pilot.press("slash", "escape")
+        await pilot.pause()
+        assert not app.screen.query(Search)
+        assert len(app.screen.query_one(Catalogue).options) == 7 + 4
+
+
+async def test_search_that_finds_nothing() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("slash", *"zzz")
+        assert "nothing matches" in text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.lab.session.scenario.name == "chain-sigmoid"
+
+
+async def test_turning_a_control_restarts_at_once() -> None:
+    worker = ScriptedWorker(frames=3)
+    app = LabApp(worker=worker)
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        before = app.lab.session.live
+        worker.frames = None
+        await goto(pilot, "network.depth")
+        await pilot.press("right")
+        assert value(app, "network.depth") == 12
+        assert worker.told == ["start", "start"]
+        assert app.lab.session.state is State.STARTING
+        # The picture stays until the new run has one.
+        assert app.lab.session.live is before
+        assert "layer 10, loss" in text(app)
+        worker.frames = 3
+        await pilot.press("left", "right")
+        await until(pilot, lambda: "layer 12, loss" in text(app))
+
+
+async def test_one_step_of_each_kind() -> None:
+    app = LabApp(worker=ScriptedWorker(frames=2))
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        for key, pressed, expected in (
+            ("network.activation", "right", "tanh"),
+            ("network.activation", "left", "sigmoid"),
+            ("network.activation", "left", "linear"),
+            ("network.hidden_size", "plus", 2),
+            ("init.weight_scale", "right", 1.05),
+            ("init.weight_scale", "minus", 1.0),
+            ("init.weight_scale", "shift+right", 1.5),
+            ("run.seed", "left", 0),
+            ("run.seed", "right", 1),
+            ("training.steps", "right", 0),
+        ):
+            await goto(pilot, key)
+            await pilot.press(pressed)
+            assert value(app, key) == expected
+
+
+async def test_training_off_and_on_again() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await goto(pilot, "training.steps")
+        await pilot.press("right")
+        await finished(pilot)
+        assert "off" in text(app)
+        live = app.lab.session.live
+        assert live is not None and live.latest is not None
+        assert live.latest.step == 0
+        await pilot.press("right")
+        await finished(pilot)
+        assert value(app, "training.steps") == 20
+
+
+async def test_typing_a_number() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await goto(pilot, "network.depth")
+        await pilot.press("enter", "1", "7", "backspace", "5", "enter")
+        assert value(app, "network.depth") == 15
+        await pilot.press("2", "5", "escape")
+        assert value(app, "network.depth") == 15
+        await finished(pilot)
+        await pilot.press("backspace")
+        assert value(app, "network.depth") == 10
+
+
+async def test_a_bad_value_is_told_by_the_control() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        live = app.lab.session.live
+        await goto(pilot, "network.depth")
+        await pilot.press("0", "enter")
+        screen = text(app)
+        assert "network.depth" in screen
+        assert "from 1 to 10000" in " ".join(screen.split())
+        assert value(app, "network.depth") == 10
+        assert app.lab.session.live is live
+        await pilot.press("right")
+        await finished(pilot)
+        assert "from 1 to" not in text(app)
+
+
+async def test_picking_from_a_list() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await goto(pilot, "network.kind")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.focused, OptionList)
+        await pilot.press("end", "enter")
+        await finished(pilot)
+        assert value(app, "network.kind") == list(ARCHITECTURES)[-1]
+        await goto(pilot, "init.scheme")
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.lab
+
+
+async def test_a_recurrent_kind_brings_its_own_controls() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        shown = text(app)
+        assert "weight scale" in shown and "time steps" not in shown
+        await goto(pilot, "network.kind")
+        await pilot.press("right", "right")
+        await finished(pilot)
+        shown = text(app)
+        assert value(app, "network.kind") == "rnn"
+        assert "recurrent scale" in shown and "time steps" in shown and "depth" in shown
+        assert "weight scale" not in shown
+
+
+async def test_every_setting() -> None:
+    app = LabApp()
+    async with app.run_test(size=(120, 50)) as pilot:
+        await finished(pilot)
+        assert "learning rate" not in text(app)
+        await pilot.press("m")
+        assert "learning rate" in text(app)
+        await goto(pilot, "training.learning_rate")
+        await pilot.press("right")
+        assert value(app, "training.learning_rate") == 0.02
+        await goto(pilot, "network.bias")
+        await pilot.press("enter")
+        assert value(app, "network.bias") is True
+
+
+async def test_pause_step_go_on_reset() -> None:
+    worker = ScriptedWorker(frames=3)
+    app = LabApp(worker=worker)
+    async with app.run_test(notifications=True) as pilot:
+        await drawn(pilot)
+        await pilot.press("space")
+        assert app.lab.session.state is State.PAUSED
+        assert "paused" in text(app)
+        await pilot.press("n", "n", "space", "n")
+        assert app.lab.session.state is State.PAUSED
+        await pilot.press("r")
+        assert worker.told == [
+            "start", "pause", "step 1", "step 1", "resume", "pause", "step 1", "start paused",
+        ]  # fmt: skip
+        await pilot.press("space")
+        worker.end()
+        await finished(pilot)
+        await pilot.press("n")
+        await pilot.pause()
+        assert "No training step is left" in text(app)
+        await pilot.press("space")
+        assert worker.told[-1] == "start"
+
+
+async def test_single_steps_advance_a_real_run() -> None:
+    app = LabApp(changes={"training.steps": 1_000_000})
+
+    def step() -> int:
+        live = app.lab.session.live
+        return -1 if live is None or live.latest is None else live.latest.step
+
+    async with app.run_test() as pilot:
+        await pilot.press("space")
+        assert app.lab.session.state is State.PAUSED
+        # Reset while paused waits at step 0.
+        await pilot.press("r")
+        await until(pilot, lambda: step() == 0)
+        await pilot.press("n")
+        await until(pilot, lambda: step() == 1)
+        await pilot.press("n", "n")
+        await until(pilot, lambda: step() == 3)
+        assert app.lab.session.state is State.PAUSED
+        await pilot.press("space")
+        await until(pilot, lambda: step() > 10)
+
+
+async def test_pinning_four() -> None:
+    app = LabApp()
+    async with app.run_test(notifications=True, size=(120, 40)) as pilot:
+        await finished(pilot)
+        for name in ("cnn-tanh", "rnn-tanh", "rnn-relu-above", "indrnn-deep"):
+            await pilot.press("p")
+            app.lab.run_scenario(name)
+            await finished(pilot)
+        screen = text(app)
+        for mark in ("■ chain-sigmoid", "▲ cnn-tanh", "◆ rnn-tanh", "○ rnn-relu-above"):
+            assert mark in screen
+        assert "steps back" in screen and "0 ▸ the loss" in screen
+        await pilot.press("p")
+        await pilot.pause()
+        assert "no more fit" in text(app)
+        assert len(app.lab.session.pins) == 4
+        await pilot.press("P", "P", "P", "P", "P")
+        await pilot.pause()
+        assert "No run is pinned" in text(app)
+        assert not app.lab.session.pins
+
+
+async def test_pinning_the_same_run_again_updates_it() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("p", "p")
+        assert len(app.lab.session.pins) == 1
+
+
+async def test_judging_another_layer() -> None:
+    app = LabApp("indrnn-deep")
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        seen = []
+        for _ in range(5):
+            live = app.lab.session.live
+            assert live is not None and live.verdict is not None
+            seen.append(live.verdict.layer)
+            await pilot.press("l")
+        assert seen == [4, 3, 2, 1, 4]
+        assert "layer 3 of 4" in text(app)
+
+
+async def test_saving_never_overwrites(tmp_path: Path) -> None:
+    app = LabApp(folder=tmp_path)
+    async with app.run_test(notifications=True) as pilot:
+        await finished(pilot)
+        await goto(pilot, "network.depth")
+        await pilot.press("right")
+        await finished(pilot)
+        await pilot.press("s", "s", "w", "w")
+        await pilot.pause()
+        names = sorted(path.name for path in tmp_path.iterdir())
+        stem = "chain-sigmoid-depth-12"
+        assert names == sorted([f"{stem}.svg", f"{stem}-2.svg", f"{stem}.toml", f"{stem}-2.toml"])
+        assert "Saved" in text(app)
+        saved = tomllib.loads((tmp_path / f"{stem}.toml").read_text())
+        assert saved["network"]["depth"] == 12
+        assert "<svg" in (tmp_path / f"{stem}.svg").read_text()[:200]
+
+
+async def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
+    app = LabApp(folder=tmp_path / "missing")
+    async with app.run_test(notifications=True) as pilot:
+        await finished(pilot)
+        await pilot.press("w")
+        await pilot.pause()
+        assert "nothing was" in text(app)
+
+
+async def test_too_small_and_back() -> None:
+    app = LabApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(pilot)
+        await pilot.resize_terminal(50, 15)
+        await pilot.pause()
+        assert "needs 60 columns" in " ".join(text(app).split())
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "layer 10, loss" in text(app)
+
+
+async def test_help_and_palette() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "The right edge is the loss" in text(app)
+        await pilot.press("escape", "i")
+        await pilot.pause()
+        assert "made for the tests" in text(app)
+        await pilot.press("escape", "ctrl+p", *"run weights")
+        await until(pilot, lambda: "mlp-dead" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.lab)
+        await finished(pilot)
+        assert app.lab.session.scenario.name == "mlp-dead"
+
+
+async def test_palette_knows_the_keys() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("ctrl+p", *"let the latest")
+        await until(pilot, lambda: "Let the latest pinned run go" in text(app))
+
+
+async def test_hiding_the_left_side() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        assert "initialiser" not in text(app)
+        await pilot.press("slash")
+        await pilot.pause()
+        assert "initialiser" in text(app)
+
+
+async def test_the_device_stays_when_the_scenario_changes() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        app.lab.change("run.device", "auto")
+        await finished(pilot)
+        app.lab.run_scenario("mlp-dead")
+        assert value(app, "run.device") == "auto"
+
+
+async def test_the_device_of_the_command_line_holds_for_all() -> None:
+    app = LabApp(device="auto")
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        assert value(app, "run.device") == "auto"
+        app.lab.run_scenario("mlp-dead")
+        assert value(app, "run.device") == "auto"
+
+
+async def test_a_failure_leaves_the_picture() -> None:
+    worker = ScriptedWorker(frames=3)
+    app = LabApp(worker=worker)
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        live = app.lab.session.live
+        worker.fail("the GPU failed: out of memory; use --device cpu", "run.device")
+        await finished(pilot)
+        assert "use --device" in " ".join(text(app).split())
+        assert app.lab.session.live is live
+        assert app.lab.session.state is State.FAILED
+
+
+async def test_leaving_stops_the_engine() -> None:
+    worker = ScriptedWorker(frames=3)
+    app = LabApp(worker=worker)
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        await pilot.press("q")
+    assert worker.closed
+
+
+async def test_nothing_is_drawn_while_nothing_arrives() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.pause(0.2)
+        timer = app.lab._timer
+        assert timer is not None
+        assert not timer._active.is_set()
+        plot = app.lab._picture._plot
+        strips = plot._strips
+        await pilot.pause(0.3)
+        assert plot._strips is strips

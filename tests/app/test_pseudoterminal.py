@@ -1,0 +1,62 @@
+"""The installed program in a real terminal, by keys, with its engine in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from tests.app.pseudoterminal import SCRIPT, PseudoTerminal
+
+
+def test_a_session_at_a_terminal(tmp_path: Path) -> None:
+    with PseudoTerminal([SCRIPT], cwd=str(tmp_path)) as terminal:
+        terminal.wait_for("catalogue", "controls")
+        terminal.wait_for("finished", "vanishing", "layer 10, loss")
+        # Another activation, by the controls.
+        terminal.press("\t", "down", "right")
+        terminal.wait_for("activation=tanh", "healthy", "finished")
+        # A value that is not allowed.
+        terminal.press("down", "0", "enter")
+        terminal.wait_for("from 1 to 10000")
+        # Another scenario, by searching.
+        terminal.press("/", *"rnn-tanh-below", "enter")
+        terminal.wait_for("RNN with tanh, weights too small", "vanishing", "time step")
+        terminal.press("p", "w")
+        terminal.wait_for("Saved rnn-tanh-below.toml")
+        terminal.resize(50, 15)
+        terminal.wait_for("needs 60 columns")
+        terminal.resize(100, 40)
+        terminal.wait_for("the loss")
+        terminal.press("?")
+        terminal.wait_for("what you see")
+        terminal.press("\x1b")
+        terminal.wait_while("what you see")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert (tmp_path / "rnn-tanh-below.toml").exists()
+
+
+def test_a_scenario_of_ones_own_without_colour_or_unicode(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('title = "My own"\n[network]\nkind = "mlp"\nactivation = "relu"\ndepth = 7\n')
+    env = {"NO_COLOR": "1", "LANG": "C", "LC_ALL": "C"}
+    with PseudoTerminal([SCRIPT, str(mine)], env=env) as terminal:
+        terminal.wait_for("My own", "finished", "layer 7, loss")
+        assert terminal.text.isascii()
+        colours = {cell.fg for row in terminal.screen.buffer.values() for cell in row.values()}
+        assert colours == {"default"}
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_ctrl_c_and_a_lost_connection_leave_nothing_running(tmp_path: Path) -> None:
+    import psutil
+
+    for sent in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+        with PseudoTerminal([SCRIPT, "adding-rnn"]) as terminal:
+            terminal.wait_for("running")
+            children = psutil.Process(terminal.process.pid).children(recursive=True)
+            assert children
+            terminal.process.kill(sent)
+            _, alive = psutil.wait_procs(children, timeout=10)
+            assert not alive

@@ -1,0 +1,216 @@
+"""Pictures of the app in every state, at the smallest size people use and at a large one.
+
+After a wanted change: pytest tests/app/test_snapshots.py --snapshot-update, then look at the SVGs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from scenarios.scenario import load
+from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
+from tui.terminal import Colours
+
+Compare = Callable[..., bool]
+Steps = Callable[[Pilot[Any]], Awaitable[None]]
+
+SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((160, 50), id="160x50")]
+both_sizes = pytest.mark.parametrize("size", SIZES)
+Size = tuple[int, int]
+
+
+@pytest.fixture
+def same_picture(snap_compare: Callable[..., bool]) -> Compare:
+    """As snap_compare, but a picture of a crash is no picture."""
+
+    def compare(app: LabApp, **options: Any) -> bool:
+        same = snap_compare(app, **options)
+        assert app._exception is None, app._exception
+        return same
+
+    return compare
+
+
+def keys(*pressed: str, before: Steps = finished) -> Steps:
+    async def steps(pilot: Pilot[Any]) -> None:
+        await before(pilot)
+        for key in pressed:
+            await pilot.press(key)
+        await pilot.pause()
+
+    return steps
+
+
+async def pin_four(pilot: Pilot[Any]) -> None:
+    await finished(pilot)
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    for name in ("cnn-tanh", "rnn-tanh", "rnn-relu-above", "indrnn-deep"):
+        await pilot.press("p")
+        app.lab.run_scenario(name)
+        await finished(pilot)
+    app.clear_notifications()
+    await pilot.pause()
+
+
+async def search(pilot: Pilot[Any]) -> None:
+    await keys("slash", *"relu")(pilot)
+
+
+async def palette(pilot: Pilot[Any]) -> None:
+    await finished(pilot)
+    await pilot.press("ctrl+p")
+    box = pilot.app.screen.query_one(Input)
+    box.cursor_blink = False
+    await pilot.press(*"run rnn")
+    await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count == 4)
+    await pilot.pause(0.3)
+
+
+@both_sizes
+def test_start(same_picture: Compare, size: Size) -> None:
+    app = LabApp(worker=ScriptedWorker(frames=None))
+    assert same_picture(app, terminal_size=size)
+
+
+@both_sizes
+def test_running(same_picture: Compare, size: Size) -> None:
+    app = LabApp(worker=ScriptedWorker(frames=9))
+    assert same_picture(app, terminal_size=size, run_before=drawn)
+
+
+@both_sizes
+def test_paused(same_picture: Compare, size: Size) -> None:
+    app = LabApp("rnn-tanh", worker=ScriptedWorker(frames=5))
+    assert same_picture(app, terminal_size=size, run_before=keys("space", before=drawn))
+
+
+@both_sizes
+def test_finished_feed_forward(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=finished)
+
+
+@both_sizes
+def test_recurrent_heatmap(same_picture: Compare, size: Size) -> None:
+    app = LabApp("indrnn-deep")
+    assert same_picture(app, terminal_size=size, run_before=keys("l"))
+
+
+@both_sizes
+def test_four_pinned(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=pin_four)
+
+
+@both_sizes
+def test_search(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=search)
+
+
+@both_sizes
+def test_bad_value(same_picture: Compare, size: Size) -> None:
+    typed = keys("tab", "down", "down", "0", "enter")
+    assert same_picture(LabApp(), terminal_size=size, run_before=typed)
+
+
+@both_sizes
+def test_typing(same_picture: Compare, size: Size) -> None:
+    typed = keys("tab", "down", "down", "1", "2")
+    assert same_picture(LabApp(), terminal_size=size, run_before=typed)
+
+
+@both_sizes
+def test_choices(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=keys("tab", "down", "enter"))
+
+
+@both_sizes
+def test_every_setting(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=keys("m", "tab", "end"))
+
+
+@both_sizes
+def test_help(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=keys("question_mark"))
+
+
+@both_sizes
+def test_about(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp("rnn-tanh"), terminal_size=size, run_before=keys("i"))
+
+
+@both_sizes
+def test_palette(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=palette)
+
+
+@both_sizes
+def test_overflow(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp("rnn-overflow"), terminal_size=size, run_before=finished)
+
+
+@both_sizes
+def test_dead(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp("mlp-dead"), terminal_size=size, run_before=finished)
+
+
+@both_sizes
+def test_failure(same_picture: Compare, size: Size) -> None:
+    async def fail(pilot: Pilot[Any]) -> None:
+        await drawn(pilot)
+        worker.fail("the engine process was ended by SIGKILL (out of memory?); change a setting")
+        await finished(pilot)
+
+    worker = ScriptedWorker(frames=3)
+    assert same_picture(LabApp(worker=worker), terminal_size=size, run_before=fail)
+
+
+def test_no_such_device(same_picture: Compare) -> None:
+    line = 'chain-sigmoid: run.device = "cuda": no NVIDIA driver; use --device cpu'
+    app = LabApp(worker=ScriptedWorker(failure=(line, "run.device")))
+    assert same_picture(app, terminal_size=(80, 24), run_before=finished)
+
+
+@pytest.mark.parametrize("size", [(59, 24), (80, 19)], ids=["59x24", "80x19"])
+def test_too_small(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp(), terminal_size=size, run_before=finished)
+
+
+def test_smallest(same_picture: Compare) -> None:
+    assert same_picture(LabApp("indrnn-deep"), terminal_size=(60, 20), run_before=finished)
+
+
+@pytest.mark.parametrize("name", ["chain-sigmoid", "indrnn-deep"])
+def test_sixteen_colours(same_picture: Compare, name: str) -> None:
+    app = LabApp(name, colours=Colours.SIXTEEN)
+    assert same_picture(app, terminal_size=(80, 24), run_before=finished)
+
+
+def test_no_colour_no_unicode(same_picture: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = LabApp("rnn-tanh", colours=None, unicode=False)
+    assert same_picture(app, terminal_size=(80, 24), run_before=pin_four)
+
+
+def test_light(same_picture: Compare) -> None:
+    async def light(pilot: Pilot[Any]) -> None:
+        await finished(pilot)
+        pilot.app.theme = "nablascope-light"
+        await pilot.pause()
+
+    assert same_picture(LabApp("cnn-tanh"), terminal_size=(120, 40), run_before=light)
+
+
+def test_side_hidden(same_picture: Compare) -> None:
+    assert same_picture(LabApp("rnn-tanh"), terminal_size=(80, 24), run_before=keys("b"))
+
+
+def test_changed_scenario_in_the_title(same_picture: Compare) -> None:
+    app = LabApp("rnn-tanh")
+    changed = keys("tab", "down", "right", "down", "down", "right")
+    assert load("rnn-tanh").network.depth == 1
+    assert same_picture(app, terminal_size=(80, 24), run_before=changed)

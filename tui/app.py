@@ -1,0 +1,177 @@
+"""The app: one worker factory, one clock, one terminal, and the screens they serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.color import Color
+
+from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
+from tui.themes import ANSI, DARK, LIGHT
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+    from textual.screen import Screen
+
+    from engine.frame import Frame
+    from scenarios.scenario import Scenario
+    from scenarios.worker import Worker
+
+
+_FAINT_ANSI = "ansi_bright_black"
+
+
+def _scenario_provider() -> type[Provider]:
+    from tui.palette import ScenarioProvider
+
+    return ScenarioProvider
+
+
+class NablascopeApp(App[None]):
+    """A gradient lab in a terminal.
+
+    Args:
+        scenario: what to open with; the catalogue's first if None.
+        device: runs on this device instead of the scenario's own.
+        worker_mode: where the engine lives, see `scenarios.worker`.
+        clock: seconds, for frames per second.
+        colours, unicode: what the terminal can show; asked of it if None.
+        folder: where pictures and scenarios are saved.
+        received: called with every frame that arrives.
+    """
+
+    TITLE = "nablascope"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {_scenario_provider}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
+        Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
+        Binding("s", "save_picture", "Save picture", show=False),
+        Binding("w", "save_scenario", "Write scenario", show=False),
+        Binding("q", "quit", "quit", tooltip="Leave"),
+    ]
+
+    def __init__(
+        self,
+        scenario: Scenario | None = None,
+        *,
+        device: str | None = None,
+        worker_mode: Literal["process", "thread"] = "process",
+        clock: Callable[[], float] = time.monotonic,
+        colours: Colours | None = None,
+        unicode: bool | None = None,
+        folder: Path | None = None,
+        received: Callable[[Frame], None] | None = None,
+    ) -> None:
+        import os
+
+        # Without colour Textual would still send greys; with ansi_color it sends none at all.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self.colours = colours_of(self) if colours is None else colours
+        self.unicode = speaks_unicode() if unicode is None else unicode
+        self.clock = clock
+        self.received = received
+        self._scenario = scenario
+        self.device = device
+        self._worker_mode = worker_mode
+        self._folder = folder
+        if not self.unicode:
+            self._filters.append(AsciiFilter())
+        for theme in (DARK, LIGHT, ANSI):
+            self.register_theme(theme)
+        self.theme = DARK.name if self.colours == Colours.MANY else ANSI.name
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The Lab."""
+        from scenarios.catalogue import names
+        from scenarios.scenario import load
+        from tui.lab.screen import LabScreen
+
+        scenario = self._scenario or load(names()[0])
+        if self.device is not None:
+            scenario = scenario.with_changes({"run.device": self.device}, source="--device")
+        return LabScreen(scenario, self.size)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Textual's, and two greys between foreground and background that need no blending."""
+        theme = self.current_theme
+        if theme.ansi:
+            return {**super().get_css_variables(), "muted": "ansi_default", "faint": _FAINT_ANSI}
+        system = theme.to_color_system().generate()
+        ground, ink = Color.parse(system["background"]), Color.parse(system["foreground"])
+        greys = {"muted": ground.blend(ink, 0.65).hex, "faint": ground.blend(ink, 0.35).hex}
+        return {**super().get_css_variables(), **greys}
+
+    def make_worker(self) -> Worker:
+        """A fresh engine beside the app."""
+        from scenarios.worker import Worker
+
+        return Worker(self._worker_mode)
+
+    @property
+    def output_pending(self) -> bool:
+        """Whether the terminal still has to take in what was drawn before."""
+        # Textual has no public word for how much its writer thread still holds.
+        writer = getattr(self._driver, "_writer_thread", None)
+        queue = getattr(writer, "_queue", None)
+        return queue is not None and queue.qsize() > 0
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Everything the keys do, and Textual's own commands."""
+        yield from super().get_system_commands(screen)
+        seen: set[str] = set()
+        for namespace, binding, enabled, tooltip in screen.active_bindings.values():
+            words = tooltip or binding.description
+            if not enabled or not words or words in seen or binding.action == "command_palette":
+                continue
+            seen.add(words)
+            key = self.get_key_display(binding)
+
+            async def act(action: str = binding.action, node: Any = namespace) -> None:
+                await self.run_action(action, node)
+
+            yield SystemCommand(words, f"key {key}", act)
+
+    def action_help(self) -> None:
+        """Explain the picture."""
+        from tui.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def action_save_picture(self) -> None:
+        """Save the screen as an SVG file."""
+        self._save(".svg", self.export_screenshot(title="nablascope"))
+
+    def action_save_scenario(self) -> None:
+        """Save the scenario as a TOML file."""
+        from tui.lab.screen import LabScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, LabScreen):
+                self._save(".toml", screen.session.scenario.to_toml())
+
+    def _save(self, suffix: str, text: str) -> None:
+        from tui.lab.screen import LabScreen
+        from tui.save import save_new
+
+        names = [s.session.label for s in self.screen_stack if isinstance(s, LabScreen)]
+        folder = self._folder or Path.cwd()
+        try:
+            path = save_new(folder, names[0], suffix, text)
+        except OSError as error:
+            self.notify(f"{folder}: {error.strerror}; nothing was saved", severity="error")
+            return
+        self.notify(f"Saved {path.name} in {folder}")
+
+
+def run_app(scenario: Scenario | None, *, device: str | None = None) -> int:
+    """Open the app and return its exit code: 0, or what a crash left."""
+    app = NablascopeApp(scenario, device=device)
+    app.run()
+    return app.return_code or 0

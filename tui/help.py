@@ -1,0 +1,67 @@
+"""What the picture shows, for someone who sees it for the first time."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+HELP = """\
+[b $accent]The question[/]
+A network learns from the gradient of its loss. That gradient travels from the loss back through \
+every layer, or every time step, and each hop multiplies it by the weights and by the slope of \
+the activation. Factors below 1 make it [b]vanish[/], factors above 1 make it [b]explode[/]: \
+ten sigmoid layers pass on at most 0.25^10.
+
+[b $accent]The plot[/]
+The right edge is the [b]loss[/]; to the left lie the earlier layers or time steps. The height is \
+log10 of the gradient's size there: 3 lower is a thousand times smaller. A level line is healthy, \
+a slope downwards to the left vanishes, a slope upwards explodes. Beyond the two dashed lines, \
+3 decades from the loss, the verdict says so. The faint curve is the network before training. \
+A [b]0[/] at the bottom is an exact zero, a [b]![/] at the top an overflow.
+
+[b $accent]The heatmap[/]
+The same, everywhere at once. Recurrent nets: one row per layer, the loss at the top right. \
+Others: one row per training step, the newest at the bottom. White is healthy, blue vanishes, \
+orange explodes; the numbers under it are decades relative to the loss.
+
+[b $accent]Things to try[/]
+Pin a run (p), choose another in the catalogue, and compare. Turn the weight scale with the arrow \
+keys and find the value where the line is level. Add layers. Swap sigmoid for relu.
+
+[b $accent]Keys[/]
+  tab          catalogue and controls      up, down     move
+  left, right  turn a control              shift        ten steps at once
+  enter        run / type / pick           backspace    the scenario's value
+  space        pause, go on, start again   n            one training step
+  r            back to step 0              l            judge another layer
+  p, P         pin, unpin                  /            search the catalogue
+  m            every setting               i            the question in full
+  b            hide the left side          q            leave
+  s            save the picture (SVG)      w            save the scenario (TOML)
+  ctrl+p       find anything
+"""
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls with the arrow keys; Escape closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss(None)", "close")
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        with VerticalScroll(id="help"):
+            yield Static(HELP)
+
+    def on_mount(self) -> None:
+        """Name the box."""
+        box = self.query_one("#help")
+        box.border_title = "what you see"
+        box.border_subtitle = "escape closes"
+        box.focus()

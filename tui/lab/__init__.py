@@ -1,0 +1,1 @@
+"""The Lab screen: pick a scenario, turn its knobs, watch its gradients live."""

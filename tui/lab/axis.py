@@ -1,0 +1,97 @@
+"""Round numbers for axes, and the line of labels under a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+
+def round_step(span: float, at_most: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20, ... that divides `span` into at most `at_most` parts."""
+    wanted = max(span / max(at_most, 1), 1.0)
+    power = 10 ** math.floor(math.log10(wanted))
+    for multiple in (1, 2, 5, 10):
+        if multiple * power >= wanted:
+            return int(multiple * power)
+    return int(10 * power)
+
+
+class StickyRange:
+    """Limits of an axis that grow to whole round steps and never shrink."""
+
+    def __init__(self) -> None:
+        self.low: int | None = None
+        self.high: int | None = None
+
+    def include(self, low: float, high: float) -> None:
+        """Grow until [low, high] lies within."""
+        if self.low is not None and self.high is not None:
+            if self.low <= low and high <= self.high:
+                return
+            low, high = min(low, self.low), max(high, self.high)
+        step = round_step(high - low, 10)
+        self.low = math.floor(low / step) * step
+        self.high = max(math.ceil(high / step) * step, self.low + step)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """(low, high); one decade around 0 before anything was included."""
+        if self.low is None or self.high is None:
+            return -1.0, 1.0
+        return float(self.low), float(self.high)
+
+
+def row_of(value: float, limits: tuple[float, float], height: int) -> int:
+    """The canvas row, 0 at the top, in which `value` lies."""
+    low, high = limits
+    row = int((high - value) / (high - low) * height)
+    return min(max(row, 0), height - 1)
+
+
+def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
+    """Round numbers by canvas row, at least one row apart; the upper limit if none fits."""
+    low, high = limits
+    step = round_step(high - low, max(height // 2, 1))
+    first = math.ceil(low / step) * step
+    labels: dict[int, str] = {}
+    for value in range(int(first), int(high) + 1, step):
+        labels.setdefault(row_of(value, limits, height), f"{value:d}")
+    # In one or two rows the step can be too coarse for any multiple of it to lie within.
+    return labels or {row_of(high, limits, height): f"{high:.0f}"}
+
+
+def column_of(place: float, span: int, width: int) -> int:
+    """The canvas column that holds place `place` of 1 ... span."""
+    return min(max(int((place - 0.5) / span * width), 0), width - 1)
+
+
+def x_labels(
+    width: int, span: int, left: str, right: str, numbers: Iterable[tuple[int, str]]
+) -> str:
+    """A line with both ends named and as many numbers between them as fit.
+
+    `numbers` are (place, text), the most important first.
+    """
+    if len(left) + len(right) + 1 > width:
+        left = left[: max(width - len(right) - 1, 0)]
+    line = [" "] * width
+    line[: len(left)] = left
+    line[width - len(right) :] = right
+    line = line[-width:] if width else []
+    free = [character == " " for character in line]
+    free[: len(left) + 2] = [False] * min(len(left) + 2, width)
+    free[max(width - len(right) - 2, 0) :] = [False] * min(len(right) + 2, width)
+    for place, text in numbers:
+        start = column_of(place, span, width) - len(text) // 2
+        if start < 0 or start + len(text) > width:
+            continue
+        if all(free[max(start - 1, 0) : start + len(text) + 1]):
+            line[start : start + len(text)] = text
+            free[start : start + len(text)] = [False] * len(text)
+    return "".join(line)
+
+
+def round_places(span: int, at_most: int) -> list[int]:
+    """Round places among 1 ... span: multiples of a round step."""
+    step = round_step(span, at_most)
+    return list(range(step, span + 1, step))

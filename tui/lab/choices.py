@@ -1,0 +1,71 @@
+"""A list to pick a control's value from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from scenarios.schema import choices_for
+
+if TYPE_CHECKING:
+    from scenarios.fields import Field
+
+
+def choices_with_titles(kind: str, field: Field) -> list[tuple[str, str]]:
+    """The names a field can take in a network of `kind`, each with what is known of it."""
+    from engine.activations import ACTIVATIONS
+    from engine.architectures import ARCHITECTURES
+    from engine.initialisers import INITIALISERS
+    from engine.optimizers import OPTIMIZERS
+    from scenarios.tasks import TASKS
+
+    registries: dict[str, Mapping[str, object]] = {
+        "network.kind": ARCHITECTURES,
+        "network.activation": ACTIVATIONS,
+        "init.scheme": INITIALISERS,
+        "training.optimizer": OPTIMIZERS,
+        "task.name": TASKS,
+    }
+    registry = registries.get(field.key, {})
+    listed = []
+    for name in choices_for(kind, field.key):
+        entry = registry.get(name)
+        listed.append((name, getattr(entry, "formula", getattr(entry, "title", ""))))
+    return listed
+
+
+class ChoiceScreen(ModalScreen[str | None]):
+    """Arrow keys and Enter; Escape leaves things as they are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "close")]
+
+    def __init__(self, title: str, listed: Sequence[tuple[str, str]], value: str) -> None:
+        super().__init__()
+        self._title, self._listed, self._value = title, listed, value
+
+    def compose(self) -> ComposeResult:
+        """One option per choice."""
+        width = max(len(name) for name, _ in self._listed)
+        options = [
+            Option(Content.assemble(f"{name:<{width}}  ", (about, "dim")), id=name)
+            for name, about in self._listed
+        ]
+        yield OptionList(*options, id="choices")
+
+    def on_mount(self) -> None:
+        """Start at the value there is."""
+        choices = self.query_one(OptionList)
+        choices.border_title = self._title
+        names = [name for name, _ in self._listed]
+        choices.highlighted = names.index(self._value) if self._value in names else 0
+
+    def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
+        """Take it."""
+        self.dismiss(message.option_id)

@@ -1,0 +1,188 @@
+"""What the Lab knows of a run: its frames as they arrive, and what can be read off them."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.architectures import ARCHITECTURES
+from tui.lab.axis import StickyRange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.arrays import HostArray
+    from engine.frame import Frame
+    from engine.verdict import Verdict
+    from scenarios.scenario import Scenario
+
+#: Training steps kept for the heatmap before every other one is let go.
+HISTORY_ROWS = 512
+#: Layers kept apart in that history; more are summarised.
+HISTORY_COLUMNS = 1024
+#: Decades around the loss end that the plot always shows: the verdict's own limits.
+BAND = 3.0
+
+
+class History:
+    """The gradient profile of every training step, thinned out evenly as the run grows."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.rows: list[HostArray] = []
+        self._stride = 1
+
+    def add(self, step: int, profile: HostArray) -> None:
+        """Keep one step's profile unless the history is already coarser than that."""
+        if self.steps and step < self.steps[-1] + self._stride:
+            return
+        self.steps.append(step)
+        self.rows.append(binned(profile, HISTORY_COLUMNS))
+        if len(self.rows) > HISTORY_ROWS:
+            self._stride *= 2
+            del self.steps[1::2], self.rows[1::2]
+
+
+def binned(values: HostArray, bins: int) -> HostArray:
+    """`values` along the last axis in at most `bins` equal bins: the mean of each.
+
+    A bin that holds an exact zero (-inf) or an overflow (nan) says so instead.
+    """
+    import numpy as np
+
+    count = values.shape[-1]
+    if count <= bins:
+        return values
+    starts = (np.arange(bins) * count) // bins
+    sizes = np.diff(np.append(starts, count))
+    sums: HostArray = np.add.reduceat(values, starts, axis=-1)
+    return sums / sizes
+
+
+@dataclass(eq=False)
+class LiveRun:
+    """One run, from its first frame to its last.
+
+    Attributes:
+        number: the worker's number for it.
+        scenario: what runs.
+        label: what the legend calls it.
+        layer: the layer judged, counted from 1 (recurrent kinds; the last for others).
+        first, latest: step 0's frame and the newest.
+        received: called with every frame, for whoever wants them all.
+    """
+
+    number: int
+    scenario: Scenario
+    label: str = ""
+    layer: int = 0
+    first: Frame | None = None
+    latest: Frame | None = None
+    history: History = field(default_factory=History)
+    y_range: StickyRange = field(default_factory=StickyRange)
+    received: Callable[[Frame], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.recurrent = ARCHITECTURES[self.scenario.network.kind].recurrent
+        self.layer = self.layer or self.scenario.network.depth
+
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Take in what has arrived."""
+        for frame in frames:
+            if self.received is not None:
+                self.received(frame)
+            if self.first is None:
+                self.first = frame
+            self.latest = frame
+            if not self.recurrent:
+                self.history.add(frame.step, self.profile(frame))
+            self._grow(frame)
+
+    def judge_layer(self, layer: int) -> None:
+        """Look at another layer's time steps."""
+        self.layer = layer
+        self.y_range = StickyRange()
+        for frame in (self.first, self.latest):
+            if frame is not None:
+                self._grow(frame)
+
+    def profile(self, frame: Frame) -> HostArray:
+        """log10 gradient magnitudes along the axis that is judged; the loss end comes last."""
+        field_h = frame.log10_grad_h
+        return field_h[self.layer - 1] if self.recurrent else field_h[:, 0]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest frame's verdict, for the layer that is looked at."""
+        frame = self.latest
+        if frame is None or frame.verdict.layer == self.layer:
+            return None if frame is None else frame.verdict
+        from engine.verdict import judge
+
+        return judge(frame.log10_grad_h, self.recurrent, frame.overflow, self.layer)
+
+    def _grow(self, frame: Frame) -> None:
+        profile = self.profile(frame)
+        near = float(profile[-1])
+        if math.isfinite(near):
+            self.y_range.include(near - BAND, near + BAND)
+        extent = finite_extent(profile)
+        if extent is not None:
+            self.y_range.include(*extent)
+
+
+def finite_extent(values: HostArray) -> tuple[float, float] | None:
+    """The smallest and largest finite value, None if there is none."""
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Pin:
+    """A run kept in the plot while others come and go.
+
+    Attributes:
+        run: the worker's number for the run it was.
+        label: what the legend calls it.
+        values: its profile when it was pinned; the loss end comes last.
+        slot: which of the markers it has.
+    """
+
+    run: int
+    label: str
+    values: HostArray
+    slot: int
+
+
+class Pace:
+    """Frames per second over the last second or so.
+
+    Counts training steps rather than what arrived: every step yields a frame, drawn or not.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def reset(self) -> None:
+        """Forget what was: another run, or a pause."""
+        self._marks.clear()
+
+    def mark(self, step: int) -> None:
+        """Note that the run has come this far."""
+        now = self._clock()
+        self._marks.append((now, step))
+        while len(self._marks) > 2 and now - self._marks[0][0] > 1.5:
+            self._marks.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """None while there is nothing to measure against."""
+        if len(self._marks) < 2:
+            return None
+        (start, first), (end, last) = self._marks[0], self._marks[-1]
+        return (last - first) / (end - start) if end > start and last > first else None

@@ -1,0 +1,279 @@
+"""The live plot: log10 gradient magnitude from the far end to the loss."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from tui.lab import axis
+from tui.strips import StripWidget, line_of, strip_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from engine.arrays import HostArray
+    from tui.lab.canvas import Cells, Limits
+    from tui.lab.live import LiveRun, Pin
+
+#: Cells left of the canvas: a number and the axis.
+GUTTER = 7
+#: One marker per pinned run, told apart without colour.
+MARKERS = "■▲◆○"
+ASCII_MARKERS = "#^x@"
+LIVE_MARKER = "●"
+WAITING = "waiting for the first frame"
+#: Columns between two markers of a curve that has more points than room for them.
+MARKER_DISTANCE = 9
+
+
+class GradientPlot(StripWidget):
+    """Gradient magnitude against layer or time step, for the live run and up to four pinned."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "plot--axis",
+        "plot--band",
+        "plot--start",
+        "plot--live",
+        "plot--mark",
+        "plot--pin-0",
+        "plot--pin-1",
+        "plot--pin-2",
+        "plot--pin-3",
+        "plot--note",
+    }
+
+    def __init__(self, *, unicode: bool, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._unicode = unicode
+        self._markers = MARKERS if unicode else ASCII_MARKERS
+        self._run: LiveRun | None = None
+        self._pins: Sequence[Pin] = ()
+        self._note = WAITING
+        self._cache: dict[object, Cells] = {}
+
+    def show(self, run: LiveRun | None, pins: Sequence[Pin], note: str = "") -> None:
+        """Show a run's newest frame, and the pinned runs behind it; `note` while there is none."""
+        self._run, self._pins, self._note = run, pins, note
+        self.redraw()
+
+    def draw(self, size: Size) -> list[Strip]:
+        run = self._run
+        note = self.get_component_rich_style("plot--note", partial=True)
+        if run is None or run.latest is None:
+            blank = Strip.blank(size.width)
+            waiting = line_of(size.width, (" " * GUTTER + self._note, note))
+            return [blank] * (size.height // 2) + [waiting]
+        legend = self._legend(size.width)
+        width = max(size.width - GUTTER - 1, 1)
+        height = max(size.height - 1 - len(legend), 1)
+        profile = run.profile(run.latest)
+        span = max([len(profile), *(len(pin.values) for pin in self._pins)])
+        limits = self._limits(run)
+        canvas = _Canvas(width, height)
+        self._draw_band(canvas, profile, limits)
+        self._draw_curves(canvas, run, profile, span, limits)
+        return [*legend, *self._framed(canvas, limits), self._x_axis(size.width, run, span)]
+
+    def _limits(self, run: LiveRun) -> Limits:
+        from tui.lab.live import finite_extent
+
+        reach = axis.StickyRange()
+        reach.include(*run.y_range.limits)
+        for pin in self._pins:
+            extent = finite_extent(pin.values)
+            if extent is not None:
+                reach.include(*extent)
+        return reach.limits
+
+    def _draw_band(self, canvas: _Canvas, profile: HostArray, limits: Limits) -> None:
+        near = float(profile[-1])
+        if not math.isfinite(near):
+            return
+        style = self.get_component_rich_style("plot--band", partial=True)
+        for offset, name in ((3.0, " exploding above "), (-3.0, " vanishing below ")):
+            row = axis.row_of(near + offset, limits, canvas.height)
+            for column in range(canvas.width):
+                canvas.put(column, row, "╌", style)
+            if canvas.width >= 60:
+                # On the left, where curves that leave the band have left it long before.
+                for column, character in enumerate(name, 2):
+                    canvas.put(column, row, character, style)
+
+    def _draw_curves(
+        self, canvas: _Canvas, run: LiveRun, profile: HostArray, span: int, limits: Limits
+    ) -> None:
+        kept: dict[object, Cells] = {}
+        key: tuple[object, ...]
+        assert run.first is not None
+        if run.latest is not run.first:
+            start = run.profile(run.first)
+            key = ("start", run.number, run.layer, canvas.width, canvas.height, span, limits)
+            kept[key] = self._cache.get(key) or self._cells(start, canvas, span, limits)
+            canvas.lay(kept[key], self.get_component_rich_style("plot--start", partial=True))
+        curves: list[_Curve] = []
+        for pin in self._pins:
+            key = (pin, canvas.width, canvas.height, span, limits)
+            kept[key] = self._cache.get(key) or self._cells(pin.values, canvas, span, limits)
+            style = self.get_component_rich_style(f"plot--pin-{pin.slot}", partial=True)
+            places = marked_places(len(pin.values), span, canvas.width, pin.slot)
+            curves.append(_Curve(kept[key], pin.values, places, self._markers[pin.slot], style))
+        self._cache = kept
+        cells = self._cells(profile, canvas, span, limits)
+        style = self.get_component_rich_style("plot--live", partial=True)
+        points = range(1, len(profile) + 1) if has_room_for_points(span, canvas.width) else ()
+        curves.append(_Curve(cells, profile, points, LIVE_MARKER, style))
+        for curve in curves:
+            canvas.lay(curve.cells, curve.style)
+        # All markers on top of all lines, or the live line would hide which pin is which.
+        for curve in reversed(curves):
+            canvas.mark(curve, span, limits)
+        self._mark_specials(canvas, profile, span)
+
+    def _cells(self, values: HostArray, canvas: _Canvas, span: int, limits: Limits) -> Cells:
+        from tui.lab.canvas import drawn
+
+        return drawn(values, canvas.width, canvas.height, span, limits, self._unicode)
+
+    def _mark_specials(self, canvas: _Canvas, profile: HostArray, span: int) -> None:
+        """Exact zeros along the bottom, overflow along the top: neither has a height."""
+        import numpy as np
+
+        style = self.get_component_rich_style("plot--mark", partial=True)
+        offset = span - len(profile)
+        for places, row, character in (
+            (np.flatnonzero(np.isneginf(profile)), canvas.height - 1, "0"),
+            (np.flatnonzero(np.isnan(profile)), 0, "!"),
+        ):
+            columns = ((places + offset + 0.5) / span * canvas.width).astype(int)
+            for column in np.unique(columns).tolist():
+                canvas.put(column, row, character, style)
+
+    def _legend(self, width: int) -> list[Strip]:
+        """Which marker is which run, as many to a line as fit."""
+        run = self._run
+        if not self._pins or run is None:
+            return []
+        entries = [(LIVE_MARKER, run.label, "plot--live")]
+        entries += [
+            (self._markers[pin.slot], pin.label, f"plot--pin-{pin.slot}") for pin in self._pins
+        ]
+        room = width - GUTTER
+        lines: list[list[tuple[str, Style]]] = [[(" " * GUTTER, Style())]]
+        used = 0
+        for marker, label, name in entries:
+            text = label if len(label) + 3 <= room else f"{label[: room - 4]}…"
+            if used and used + len(text) + 4 > room:
+                lines.append([(" " * GUTTER, Style())])
+                used = 0
+            style = self.get_component_rich_style(name, partial=True)
+            lines[-1].append((f"{marker} {text}  ", style))
+            used += len(text) + 4
+        return [line_of(width, *line) for line in lines]
+
+    def _framed(self, canvas: _Canvas, limits: Limits) -> list[Strip]:
+        style = self.get_component_rich_style("plot--axis", partial=True)
+        labels = axis.y_labels(limits, canvas.height)
+        strips = []
+        for row in range(canvas.height):
+            text = labels.get(row)
+            gutter = f"{text or '':>{GUTTER - 2}} {'┤' if text else '│'}"
+            strips.append(
+                strip_of(
+                    [*gutter, *canvas.characters[row], " "],
+                    [*[style] * GUTTER, *canvas.styles[row], style],
+                )
+            )
+        return strips
+
+    def _x_axis(self, width: int, run: LiveRun, span: int) -> Strip:
+        style = self.get_component_rich_style("plot--axis", partial=True)
+        inner = max(width - GUTTER - 1, 1)
+        if self._pins:
+            left, right = f"{span - 1} steps back", "0 ▸ the loss"
+            places = [span - back for back in axis.round_places(span - 1, 6) if back < span]
+            numbers = [(place, str(span - place)) for place in places]
+        else:
+            left, right, numbers = ends_of(run.recurrent, span, inner)
+        text = axis.x_labels(inner, span, left, right, numbers)
+        return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+
+
+def has_room_for_points(span: int, width: int) -> bool:
+    """Whether single points can be told apart."""
+    return span * 3 <= width
+
+
+def marked_places(count: int, span: int, width: int, slot: int) -> list[int]:
+    """Where a curve of `count` points carries its marker: everywhere if there is room.
+
+    Else now and then, each slot a little beside the others, and at the far end in any case.
+    """
+    if has_room_for_points(span, width):
+        return list(range(1, count + 1))
+    apart = max(MARKER_DISTANCE * span // width, 1)
+    beside = (2 * slot + 1) * span // width
+    return [1, *range(count - beside, 1 + apart // 2, -apart)]
+
+
+def ends_of(recurrent: bool, span: int, width: int) -> tuple[str, str, list[tuple[int, str]]]:
+    """How an axis from the far end to the loss is labelled: left, right, numbers between."""
+    unit = "step" if recurrent else "layer"
+    left, right = f"◂ {unit} 1{'' if recurrent else ', input'}", f"{unit} {span}, loss ▸"
+    if len(left) + len(right) + 2 > width:
+        left, right = "◂ 1", f"{span}, loss ▸"
+    numbers = [(place, str(place)) for place in axis.round_places(span, 8)]
+    return left, right, numbers
+
+
+class _Curve(NamedTuple):
+    """A drawn curve, and which of its places carry its marker."""
+
+    cells: Cells
+    values: HostArray
+    places: Iterable[int]
+    marker: str
+    style: Style
+
+
+class _Canvas:
+    """Characters and styles by row and column."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        blank = Style()
+        self.characters = [[" "] * width for _ in range(height)]
+        self.styles = [[blank] * width for _ in range(height)]
+
+    def put(self, column: int, row: int, character: str, style: Style) -> None:
+        if 0 <= column < self.width and 0 <= row < self.height:
+            self.characters[row][column] = character
+            self.styles[row][column] = style
+
+    def lay(self, cells: Cells, style: Style) -> None:
+        """Put a drawn curve on top; its empty cells are transparent."""
+        from tui.lab.canvas import overlaid
+
+        for row, line in enumerate(cells):
+            if line.isspace():
+                continue
+            characters, styles = self.characters[row], self.styles[row]
+            for column, character in enumerate(line):
+                if character != " ":
+                    characters[column] = overlaid(characters[column], character)
+                    styles[column] = style
+
+    def mark(self, curve: _Curve, span: int, limits: Limits) -> None:
+        """Put a curve's marker where its places are drawn."""
+        offset = span - len(curve.values)
+        for place in curve.places:
+            value = float(curve.values[place - 1])
+            if math.isfinite(value):
+                column = axis.column_of(place + offset, span, self.width)
+                row = axis.row_of(value, limits, self.height)
+                near = [r for r in (row, row - 1, row + 1) if 0 <= r < self.height]
+                row = next((r for r in near if curve.cells[r][column] != " "), row)
+                self.put(column, row, curve.marker, curve.style)

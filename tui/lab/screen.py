@@ -1,0 +1,322 @@
+"""The Lab screen: puts its parts together and turns keys into what the session does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import OptionList
+
+from scenarios.errors import ScenarioError
+from tui.keybar import KeyBar
+from tui.lab.catalogue import Catalogue
+from tui.lab.controls import Controls
+from tui.lab.knobs import knobs_of, stepped
+from tui.lab.picture import Picture
+from tui.lab.session import Session, State
+from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
+from tui.titlebar import TitleBar
+
+if TYPE_CHECKING:
+    from textual.geometry import Size
+
+    from scenarios.scenario import Scenario
+    from tui.app import NablascopeApp
+
+#: Pictures a second, at most.
+FRAME_RATE = 12
+#: What switching training on gives where the scenario itself does not train.
+DEFAULT_STEPS = 100
+
+
+class LabScreen(Screen[None]):
+    """Catalogue and controls on the left, the live picture beside them, the verdict below."""
+
+    app: NablascopeApp
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "play", "pause", tooltip="Pause, go on, or start again"),
+        Binding("n", "step", "step", tooltip="One training step, then wait"),
+        Binding("r", "reset", "reset", tooltip="Back to step 0"),
+        Binding("p", "pin", "pin", tooltip="Keep this run in the plot"),
+        Binding("P", "unpin", "Unpin", show=False, tooltip="Let the latest pinned run go"),
+        # These two before anything else: keys typed right after them belong to the new focus.
+        Binding(
+            "slash",
+            "search",
+            "find",
+            key_display="/",
+            tooltip="Search the catalogue",
+            priority=True,
+        ),
+        Binding("tab", "next_part", "Next", show=False, priority=True),
+        Binding("l", "next_layer", "Layer", show=False, tooltip="Judge another layer"),
+        Binding("m", "more", "More", show=False, tooltip="Every setting, or the main ones"),
+        Binding("b", "side_panel", "Side panel", show=False, tooltip="Hide or show the left side"),
+        Binding("i", "about", "About", show=False, tooltip="The scenario's question in full"),
+        Binding("escape", "leave", "Leave", show=False),
+    ]
+
+    def __init__(self, scenario: Scenario, size: Size) -> None:
+        super().__init__(classes=classes_for(size))
+        app = self.app
+        self.session = Session(scenario, app.make_worker, app.clock, app.received, app.device)
+        self._everything = False
+        self._error: tuple[str, str] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Few widgets: each draws its own lines."""
+        from scenarios.catalogue import entries
+
+        app = self.app
+        yield TitleBar(id="title")
+        with Horizontal(id="body"):
+            with Vertical(id="side"):
+                yield Catalogue(entries(), id="catalogue")
+                yield Controls(id="controls")
+            yield Picture(colours=app.colours, unicode=app.unicode, id="picture")
+        yield KeyBar(id="keys")
+        yield TooSmall(id="too-small")
+
+    def on_mount(self) -> None:
+        """Find the parts once, and start the engine when the first picture is on the screen."""
+        self._title = self.query_one(TitleBar)
+        self._catalogue = self.query_one(Catalogue)
+        self._controls = self.query_one(Controls)
+        self._picture = self.query_one(Picture)
+        self._timer = self.set_interval(1 / FRAME_RATE, self._tick, pause=True)
+        self._controls.border_title = "controls"
+        self._catalogue.mark(self.session.scenario.name)
+        self._catalogue.point_at(self.session.scenario.name)
+        self._show_settings()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        # A key may have been quicker.
+        self.session.start(paused=self.session.state is State.PAUSED)
+        self._restarted()
+
+    def on_unmount(self) -> None:
+        """Take the engine along."""
+        self.session.close()
+
+    # Drawing
+
+    def _tick(self) -> None:
+        # A terminal that is still busy with the picture before gets none on top: dropped, not
+        # queued.
+        if self.app.output_pending:
+            return
+        if self.session.poll():
+            self._show_run()
+        if self.session.idle:
+            self._timer.pause()
+
+    def _show_run(self) -> None:
+        session = self.session
+        if session.failure is not None:
+            self._fail(*session.failure)
+        self._title.show(session.title, session.state)
+        self._picture.show(session)
+
+    def _show_settings(self) -> None:
+        session = self.session
+        knobs = knobs_of(session.scenario, session.origin, self._everything)
+        self._controls.show(knobs, self._error)
+        self._title.show(session.title, session.state)
+        self._explain()
+
+    def _fail(self, key: str, line: str) -> None:
+        """Show one line by the control it is about, or under the picture if it is about none."""
+        if key in self.session.scenario.values() and self.query_one("#side").display:
+            self._error = (key, line)
+            self._show_settings()
+        else:
+            self._picture.show_failure(line)
+
+    def _explain(self) -> None:
+        """What to look for; for a control under the cursor, what it does."""
+        knob = self._controls.highlighted
+        scenario = self.session.origin
+        if self._controls.has_focus and knob is not None:
+            self._picture.caption.show(f"{knob.title}:", knob.field.help)
+            return
+        entry = self._catalogue.highlighted_entry
+        if entry is not None and entry.name != scenario.name and self._catalogue.has_focus:
+            self._picture.caption.show(f"Enter runs {entry.title}:", entry.question)
+        else:
+            self._picture.caption.show("", scenario.question)
+
+    # Scenarios and settings
+
+    def _restarted(self) -> None:
+        self._error = None
+        self._picture.show_failure(None)
+        self._show_settings()
+        self._timer.resume()
+
+    def run_scenario(self, name: str) -> None:
+        """Run a scenario of the catalogue."""
+        from scenarios.scenario import load
+
+        try:
+            self.session.choose(load(name))
+        except ScenarioError as error:
+            self._picture.show_failure(str(error))
+            return
+        self._catalogue.mark(name)
+        self._catalogue.point_at(name)
+        self._restarted()
+
+    def change(self, key: str, value: object) -> None:
+        """Run with another value, or say by the control why not."""
+        try:
+            self.session.change({key: value})
+        except ScenarioError as error:
+            self._error = (key, str(error))
+            self._show_settings()
+            return
+        self._restarted()
+
+    @on(Controls.Turned)
+    def _turn(self, message: Controls.Turned) -> None:
+        # Its value may have moved on since the key was pressed.
+        knobs = knobs_of(self.session.scenario, self.session.origin, True)
+        knob = next((k for k in knobs if k.field is message.knob.field), message.knob)
+        kind = self.session.scenario.network.kind
+        steps = self.session.origin.training.steps or DEFAULT_STEPS
+        value = stepped(knob, kind, message.by, steps)
+        if value != knob.value:
+            self.change(knob.field.key, value)
+
+    @on(Controls.Entered)
+    def _enter(self, message: Controls.Entered) -> None:
+        self.change(message.knob.field.key, message.value)
+
+    @on(Controls.Restored)
+    def _restore(self, message: Controls.Restored) -> None:
+        value = self.session.origin.values().get(message.knob.field.key)
+        if message.knob.changed and value is not None:
+            self.change(message.knob.field.key, value)
+
+    @on(Controls.ListWanted)
+    def _list(self, message: Controls.ListWanted) -> None:
+        from tui.lab.choices import ChoiceScreen, choices_with_titles
+
+        knob = message.knob
+
+        def chosen(value: str | None) -> None:
+            if value is not None and value != knob.value:
+                self.change(knob.field.key, value)
+
+        listed = choices_with_titles(self.session.scenario.network.kind, knob.field)
+        self.app.push_screen(ChoiceScreen(knob.title, listed, str(knob.value)), chosen)
+
+    @on(Controls.Highlighted)
+    @on(OptionList.OptionHighlighted, "#catalogue")
+    def _look(self) -> None:
+        self._explain()
+
+    @on(events.DescendantFocus)
+    def _look_elsewhere(self) -> None:
+        self._explain()
+
+    @on(OptionList.OptionSelected, "#catalogue")
+    def _select(self, message: OptionList.OptionSelected) -> None:
+        if message.option_id is not None:
+            self.run_scenario(message.option_id)
+
+    # Keys
+
+    def action_play(self) -> None:
+        """Pause, go on, or start again."""
+        self.session.toggle()
+        self._after_key()
+
+    def action_step(self) -> None:
+        """One training step."""
+        if not self.session.step():
+            self.notify("No training step is left: r goes back to step 0.", timeout=4)
+        self._after_key()
+
+    def action_reset(self) -> None:
+        """Back to step 0."""
+        self.session.reset()
+        self._restarted()
+
+    def _after_key(self) -> None:
+        self._title.show(self.session.title, self.session.state)
+        self._timer.resume()
+
+    def action_pin(self) -> None:
+        """Keep this run in the plot."""
+        self._pinned(self.session.pin())
+
+    def _pinned(self, refusal: str | None) -> None:
+        if refusal is not None:
+            self.notify(refusal, timeout=4)
+        self._picture.show_curves(self.session)
+
+    def action_unpin(self) -> None:
+        """Let the latest pinned run go."""
+        self._pinned(self.session.unpin())
+
+    def action_next_layer(self) -> None:
+        """Judge another layer of a deep recurrent net."""
+        if self.session.next_layer() is None:
+            self.notify("Only a recurrent net of several layers has a choice here.", timeout=4)
+        self._show_run()
+
+    def action_more(self) -> None:
+        """Show every setting, or the main ones."""
+        self._everything = not self._everything
+        self._show_settings()
+
+    def action_side_panel(self) -> None:
+        """Hide or show catalogue and controls."""
+        side = self.query_one("#side")
+        side.display = not side.display
+        if side.display:
+            self._catalogue.focus()
+
+    async def action_search(self) -> None:
+        """Type to narrow the catalogue."""
+        from tui.lab.search import Search
+
+        side = self.query_one("#side")
+        side.display = True
+        if not side.query(Search):
+            await side.mount(Search(self._catalogue), before=0)
+        self.set_focus(side.query_one(Search))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash that is typed into the search is a slash."""
+        if action == "search":
+            from tui.lab.search import Search
+
+            return not isinstance(self.focused, Search)
+        return super().check_action(action, parameters)
+
+    def action_next_part(self) -> None:
+        """From the catalogue to the controls and back."""
+        self.set_focus(self._catalogue if self._controls.has_focus else self._controls)
+
+    def action_about(self) -> None:
+        """Show the scenario's question in full."""
+        from tui.lab.about import AboutScreen
+
+        self.app.push_screen(AboutScreen(self.session.origin, self.session.changes))
+
+    def action_leave(self) -> None:
+        """Back to the catalogue, all of it."""
+        from tui.lab.search import Search
+
+        for search in self.query(Search):
+            search.action_close()
+        self._catalogue.focus()

@@ -1,0 +1,214 @@
+"""The Lab without its looks: which scenario, which run, which pins, and what a key does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tui.lab.knobs import DEVICE
+from tui.lab.live import LiveRun, Pace, Pin
+
+if TYPE_CHECKING:
+    from engine.frame import Frame
+    from scenarios.scenario import Scenario
+    from scenarios.worker import Worker
+
+MAX_PINS = 4
+
+
+class State(Enum):
+    """What the run that was asked for is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Session:
+    """One scenario at a time in one worker.
+
+    Attributes:
+        origin: the scenario as chosen, before any control was touched.
+        scenario: the one asked for; the picture may still show the one before.
+        live: the run in the picture, None before the first frame ever.
+        state: of the run asked for.
+        failure: (key or "", line) of why it did not come about.
+        device: what runs it, in a word.
+        pins: runs kept in the plot.
+        received: called with every frame that arrives.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        make_worker: Callable[[], Worker],
+        clock: Callable[[], float],
+        received: Callable[[Frame], None] | None = None,
+        chosen_device: str | None = None,
+    ) -> None:
+        self.origin = self.scenario = scenario
+        self.live: LiveRun | None = None
+        self.state = State.STARTING
+        self.failure: tuple[str, str] | None = None
+        self.device = ""
+        self.pins: list[Pin] = []
+        self.pace = Pace(clock)
+        self.received = received
+        self._make_worker = make_worker
+        self._chosen_device = chosen_device
+        self._number = 0
+
+    @cached_property
+    def _worker(self) -> Worker:
+        # Only now: it costs more than the first paint.
+        return self._make_worker()
+
+    @property
+    def title(self) -> str:
+        """The scenario's title, and what was changed about it."""
+        return "  ".join([self.origin.title, *self.changes])
+
+    @property
+    def label(self) -> str:
+        """The scenario's name, and what was changed about it."""
+        return " ".join([self.origin.name, *self.changes])
+
+    @property
+    def changes(self) -> list[str]:
+        """What was changed about the scenario, as key=value."""
+        before = self.origin.values()
+        return [
+            f"{key.rpartition('.')[2]}={value:g}"
+            if isinstance(value, float)
+            else f"{key.rpartition('.')[2]}={value}"
+            for key, value in self.scenario.values().items()
+            if before.get(key) != value and key != DEVICE
+        ]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing more will arrive unasked."""
+        return self.state in (State.FINISHED, State.FAILED)
+
+    def choose(self, scenario: Scenario) -> None:
+        """Run another scenario, on the device chosen before."""
+        self.origin = self.scenario = scenario
+        if self._chosen_device is not None:
+            self.scenario = scenario.with_changes({DEVICE: self._chosen_device})
+        self.start()
+
+    def change(self, changes: Mapping[str, object]) -> None:
+        """Run the scenario with other values. Raises ScenarioError; then nothing has changed."""
+        self.scenario = self.scenario.with_changes(changes, source=self.origin.name)
+        if DEVICE in changes:
+            self._chosen_device = self.scenario.run.device
+        self.start()
+
+    def start(self, *, paused: bool = False) -> None:
+        """Run the scenario from its first frame."""
+        self.failure = None
+        self.pace.reset()
+        self._number = self._worker.start(self.scenario, paused=paused)
+        self.state = State.PAUSED if paused else State.STARTING
+
+    def reset(self) -> None:
+        """Back to step 0; a paused run waits there."""
+        self.start(paused=self.state is State.PAUSED)
+
+    def toggle(self) -> None:
+        """Pause what runs, go on with what is paused, start again what has ended."""
+        if self.idle:
+            self.start()
+        elif self.state is State.PAUSED:
+            self._worker.resume()
+            self.state = State.RUNNING
+        else:
+            self._worker.pause()
+            self.state = State.PAUSED
+        self.pace.reset()
+
+    def step(self) -> bool:
+        """One training step, then wait. False where the run has none left."""
+        if self.idle:
+            return False
+        if self.state is not State.PAUSED:
+            self._worker.pause()
+            self.state = State.PAUSED
+            self.pace.reset()
+        self._worker.step()
+        return True
+
+    def poll(self) -> bool:
+        """Take in what has arrived. True if there is anything new to draw."""
+        messages = self._worker.poll()
+        if not messages:
+            return False
+        from scenarios.worker import Ended, Failed, Frames, Started
+
+        for message in messages:
+            if message.run != self._number:
+                continue
+            match message:
+                case Started(device=device):
+                    self.device = str(device["device"])
+                    if self.state is State.STARTING:
+                        self.state = State.RUNNING
+                case Frames(frames=frames):
+                    self._take(frames)
+                case Ended():
+                    self.state = State.FINISHED
+                case Failed(line=line, key=key):
+                    self.state, self.failure = State.FAILED, (key or "", line)
+        return True
+
+    def _take(self, frames: list[Frame]) -> None:
+        if self.live is None or self.live.number != self._number:
+            before = self.live
+            self.live = LiveRun(self._number, self.scenario, self.label, received=self.received)
+            if before is not None and before.scenario.network.depth == self.live.layer:
+                self.live.layer = before.layer if self.live.recurrent else self.live.layer
+        self.live.add(frames)
+        if frames and self.state is not State.PAUSED:
+            self.pace.mark(frames[-1].step)
+
+    def next_layer(self) -> int | None:
+        """Judge the next layer towards the input, then the last again. None if there is one."""
+        live = self.live
+        if live is None or not live.recurrent or live.scenario.network.depth == 1:
+            return None
+        live.judge_layer(live.layer - 1 or live.scenario.network.depth)
+        return live.layer
+
+    def pin(self) -> str | None:
+        """Keep the picture's run in the plot. Says why not, None if it did."""
+        live = self.live
+        if live is None or live.latest is None:
+            return "There is no run to pin yet."
+        label = live.label
+        if live.recurrent and live.scenario.network.depth > 1:
+            label += f" layer {live.layer}"
+        same = next((p for p in self.pins if (p.run, p.label) == (live.number, label)), None)
+        if same is None and len(self.pins) == MAX_PINS:
+            return "Four runs are pinned, and no more fit: P lets the latest go."
+        free = set(range(MAX_PINS)) - {pin.slot for pin in self.pins}
+        slot = min(free) if same is None else same.slot
+        pin = Pin(live.number, label, live.profile(live.latest).copy(), slot)
+        self.pins = [*(p for p in self.pins if p is not same), pin]
+        return None
+
+    def unpin(self) -> str | None:
+        """Let the latest pinned run go. Says why not, None if it did."""
+        if not self.pins:
+            return "No run is pinned."
+        self.pins.pop()
+        return None
+
+    def close(self) -> None:
+        """Stop the worker."""
+        # Asking for the property would open a worker to close it.
+        if "_worker" in self.__dict__:
+            self._worker.close()

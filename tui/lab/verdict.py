@@ -1,0 +1,95 @@
+"""Under the pictures: the verdict in words, then loss, step, frames per second and device."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from tui.strips import StripWidget, line_of
+
+if TYPE_CHECKING:
+    from tui.lab.live import LiveRun
+
+
+class VerdictBar(StripWidget):
+    """What became of the gradient, and how the run is doing."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "verdict--vanishing",
+        "verdict--exploding",
+        "verdict--healthy",
+        "verdict--dead",
+        "verdict--overflow",
+        "verdict--failed",
+        "verdict--words",
+        "verdict--label",
+    }
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._run: LiveRun | None = None
+        self._device = ""
+        self._pace: float | None = None
+        self._failure: str | None = None
+
+    def show(self, run: LiveRun | None, device: str, pace: float | None) -> None:
+        """Show a run's newest frame."""
+        self._run, self._device, self._pace = run, device, pace
+        self.redraw()
+
+    def show_failure(self, line: str | None) -> None:
+        """Show why the run asked for did not come about; None takes the line away."""
+        if line != self._failure:
+            self._failure = line
+            self.redraw()
+
+    def draw(self, size: Size) -> list[Strip]:
+        words = self._sentence(size.width, size.height - 1)
+        return [*words, self._numbers(size.width)]
+
+    def _sentence(self, width: int, lines: int) -> list[Strip]:
+        plain = self.get_component_rich_style("verdict--words", partial=True)
+        after = ""
+        if self._failure is not None:
+            badge, text, name = "✗", self._failure, "failed"
+        else:
+            verdict = None if self._run is None else self._run.verdict
+            if verdict is None or self._run is None:
+                return [Strip.blank(width)]
+            from tui.words import meaning, sentence
+
+            name = verdict.name
+            words = sentence(verdict, self._run.scenario.run.dtype, "set precision to float64")
+            badge, _, text = words.partition(": ")
+            after = meaning(verdict)
+        style = self.get_component_rich_style(f"verdict--{name}", partial=True)
+        wrapped = textwrap.wrap(
+            text, width, initial_indent=" " * (len(badge) + 3), max_lines=max(lines, 1)
+        )
+        first = wrapped[0].lstrip() if wrapped else ""
+        strips = [line_of(width, (f" {badge} ", style), (f" {first}", plain))]
+        strips += [line_of(width, (line, plain)) for line in wrapped[1:]]
+        if len(strips) < lines and len(after) <= width:
+            label = self.get_component_rich_style("verdict--label", partial=True)
+            strips.append(line_of(width, (f" {after}", label)))
+        return strips
+
+    def _numbers(self, width: int) -> Strip:
+        label = self.get_component_rich_style("verdict--label", partial=True)
+        plain = self.get_component_rich_style("verdict--words", partial=True)
+        run = self._run
+        if run is None or run.latest is None:
+            return Strip.blank(width)
+        pace = "–" if self._pace is None else f"{self._pace:,.0f}"
+        parts: list[tuple[str, Style]] = []
+        for name, value in (
+            (" loss", f"{run.latest.loss:.4g}"),
+            ("step", f"{run.latest.step}/{run.scenario.training.steps}"),
+        ):
+            parts += [(f"{name} ", label), (f"{value}  ", plain)]
+        parts += [(pace, plain), (" fps  ", label), (self._device, plain)]
+        return line_of(width, *parts)
