@@ -51,7 +51,8 @@ ACTIVATIONS: Registry[Activation] = Registry()
 
 def _sigmoid(xp: ArrayModule, a: Array, out: Array) -> None:
     # exp may overflow to inf for very negative a, and 1 / inf is the right limit.
-    xp.negative(a, out=out)
+    # Not `negative`: NumPy 2.4's reads and writes the wrong elements of some strided arrays.
+    xp.multiply(a, -1.0, out=out)
     xp.exp(out, out=out)
     xp.add(out, 1.0, out=out)
     xp.divide(1.0, out, out=out)
@@ -73,7 +74,7 @@ class Sigmoid(Activation):
             return
         # With z = exp(-|a|) and m = max(h, 1 - h) = 1 / (1 + z): phi' = z m^2, no cancellation.
         xp.abs(a, out=a)
-        xp.negative(a, out=a)
+        xp.multiply(a, -1.0, out=a)
         xp.exp(a, out=a)
         xp.maximum(out, h, out=out)
         xp.multiply(out, out, out=out)

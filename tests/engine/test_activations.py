@@ -113,3 +113,24 @@ def test_names_and_formulas(name):
     assert activation.name == name
     assert activation.title
     assert "a" in activation.formula
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stride", [2, 4, 8])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_strided_arrays_are_read_and_written_in_place(name, stride, dtype):
+    activation = ACTIVATIONS[name]
+    a = np.random.default_rng(0).standard_normal(9 * stride).astype(dtype)
+    h, slope = np.zeros_like(a), np.zeros_like(a)
+    alone, h_alone = a[::stride].copy(), np.zeros(9, dtype)
+    slope_alone = np.zeros(9, dtype)
+    activation.forward(np, alone, h_alone)
+    activation.forward(np, a[::stride], h[::stride])
+    activation.slope(np, alone, h_alone, slope_alone)
+    activation.slope(np, a[::stride], h[::stride], slope[::stride])
+    rtol = 1e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(h[::stride], h_alone, rtol=rtol)
+    np.testing.assert_allclose(slope[::stride], slope_alone, rtol=rtol)
+    between = np.ones(len(a), dtype=bool)
+    between[::stride] = False
+    assert not h[between].any() and not slope[between].any()
