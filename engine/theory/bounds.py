@@ -1,0 +1,80 @@
+"""Bounds that hold whatever the data are, and what identity weights leave of mean field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.theory.describe import CURVE, MEAN_FIELD
+from engine.theory.lesson import product_bound_decades, slope_bound_decades
+
+if TYPE_CHECKING:
+    from engine.activations import Activation
+    from engine.theory.prediction import Draft, Prediction
+
+
+def give_bounds(
+    draft: Draft, activation: Activation, values: tuple[float, float] | None, hops: int
+) -> None:
+    """Fill what follows from (spectral radius, largest singular value) of the matrix at each hop.
+
+    The largest singular value below 1 / sup |phi'| is enough for gradients to vanish; above it
+    they may explode, but need not. Pascanu, Mikolov, Bengio 2013, section 2.1.
+    """
+    slope = activation.max_slope
+    draft.give(slope_bound_decades=slope_bound_decades(slope, hops))
+    if values is None:
+        draft.refuse(
+            "a kernel's matrix mixes positions, and its norm depends on the image's size",
+            "spectral_radius",
+            "largest_singular_value",
+            "vanishing_certain",
+            "exploding_possible",
+            "bound_decades",
+        )
+        return
+    radius, norm = values
+    draft.give(
+        spectral_radius=radius,
+        largest_singular_value=norm,
+        vanishing_certain=norm * slope < 1.0,
+        exploding_possible=norm * slope > 1.0,
+        bound_decades=product_bound_decades(slope, norm, hops),
+    )
+
+
+def give_identity_bound(
+    draft: Draft, activation: Activation, scale: float, hops: int
+) -> Prediction:
+    """W or U = scale * I: every unit is a chain of its own, of slope scale * phi' a hop.
+
+    Le, Jaitly, Hinton 2015, section 2. The bound is reached where every slope is the steepest, for
+    ReLU as long as every pre-activation stays positive.
+    """
+    size = abs(scale)
+    give_bounds(draft, activation, (size, size), hops)
+    per_hop = product_bound_decades(activation.max_slope, size, 1)
+    draft.give(
+        curve="bound",
+        log10_gradient=(*(per_hop * lag for lag in range(hops, 0, -1)), 0.0),
+        decades=per_hop * hops,
+        decades_per_hop=per_hop,
+        reach=hops,
+    )
+    draft.assume(
+        "the curve is a bound: each hop multiplies the gradient by the scale times phi', and phi' "
+        f"is {activation.max_slope:.4g} at most"
+    )
+    draft.refuse("a bound does not depend on the draw", "spread_decades")
+    no_mean_field = "identity weights are not random, so mean field does not apply"
+    named = [name for name in MEAN_FIELD if name not in (*CURVE, "decades_per_hop")]
+    draft.refuse(no_mean_field, *named, "critical_weight_scale", "critical_recurrent_scale")
+    return draft.finish()
+
+
+def refuse_zero_weights(draft: Draft, key: str, scale: float) -> Prediction:
+    """Every weight of the hop is 0, or its square is: the one case that needs no theory."""
+    size = "0" if scale == 0.0 else "next to 0"
+    return draft.finish(
+        f"{key} = {scale:g}: every weight that the gradient meets is {size}, and so is the "
+        f"gradient one {draft.hop} from the loss"
+    )
