@@ -36,6 +36,12 @@ class Adding:
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         return (2,)
 
+    def input_variance(self, scenario: Scenario) -> float:
+        # Values U(0, 1) have mean square 1/3, and two of T markers are 1.
+        steps = scenario.task.time_steps
+        assert steps is not None
+        return (1.0 / 3.0 + 2.0 / steps) / 2.0
+
     def batches(self, scenario: Scenario) -> Iterator[Batch]:
         import numpy as np
 

@@ -51,6 +51,9 @@ class Task(Protocol):
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         """One example's shape at one time step: (features,) or (height, width, channels)."""
 
+    def input_variance(self, scenario: Scenario) -> float:
+        """Mean square of an input's entries over batch and time, which theory starts from."""
+
     def batches(self, scenario: Scenario) -> Iterator[Batch]:
         """Endless batches: the same scenario and seed always give the same ones.
 

@@ -34,6 +34,9 @@ class Noise:
         assert task.input_size is not None
         return (task.input_size,)
 
+    def input_variance(self, scenario: Scenario) -> float:
+        return 1.0
+
     def batches(self, scenario: Scenario) -> Iterator[Batch]:
         draw = data_generator(scenario)
         dtype = scenario.run.dtype

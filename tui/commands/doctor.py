@@ -171,7 +171,8 @@ def _device_line(device: dict[str, Any]) -> str:
 def _blas_line(found: dict[str, Any]) -> str:
     name = " ".join(str(part) for part in (found["name"], found["version"]) if part)
     threads = found["threads"]
-    return (name or "unknown") + ("" if threads is None else f", {threads} threads")
+    plural = "" if threads == 1 else "s"
+    return (name or "unknown") + ("" if threads is None else f", {threads} thread{plural}")
 
 
 def _gib(size: int) -> str:
