@@ -26,7 +26,7 @@ _TITLES = {
     "spectral_radius": "spectral radius",
     "largest_singular_value": "largest singular value",
     "gate": "the open gate keeps",
-    "slope_bound_decades": "decades phi' alone takes at least",
+    "slope_bound_decades": "decades phi' alone gives at most",
     "bound_decades": "decades at most",
     "decades": "decades from the loss to the far end",
     "spread_decades": "  give or take, between seeds",
