@@ -15,8 +15,6 @@ from engine.layer import Layer, Shape, matrix_gradient, sum_over_samples
 from engine.magnitude import TRUSTED, WINDOW, ScaledGradient, log2_rms, multiply_by_power
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from engine.arrays import Array, Exponents, HostArray
     from engine.spec import NetworkSpec
 
@@ -226,12 +224,6 @@ class RecurrentLayer(Layer):
         self.activation.slope(self.backend.xp, a, h[:, block.start + 1 : block.stop + 1], slope)
         self.probe.saturated_fraction[:, block] = self._saturated_share(slope, self.activation)
         return slope
-
-    def product(self) -> Callable[..., Array]:
-        """The matrix product of the time loop: for a stack of one, `dot` starts quicker."""
-        xp = self.backend.xp
-        chosen: Callable[..., Array] = xp.dot if self.cells == 1 else xp.matmul
-        return chosen
 
     def loop(self, array: Array) -> Array:
         """(S, n, B, H) with time in front, and without the stack axis for a stack of one."""

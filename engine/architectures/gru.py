@@ -6,51 +6,40 @@ r * (h U_n + c)), c being its second bias.
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS
-from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, matrix_gradient, sum_over_samples
-from engine.recurrence import RecurrentLayer, block_length, plan_recurrence
+from engine.layer import matrix_gradient, sum_over_samples
+from engine.matrix_recurrence import MatrixRecurrence, plan_matrix_recurrence
+from engine.recurrence import block_length
 
 if TYPE_CHECKING:
     from engine.arrays import Array
-    from engine.initialisers import Role
+    from engine.layer import LayerPlan, Shape
     from engine.spec import NetworkSpec
 
 #: What squashes each gate, in the order of `GRULayer.gates`.
 _SQUASHES = ("sigmoid", "sigmoid", "tanh")
 
 
-class GRULayer(RecurrentLayer):
+class GRULayer(MatrixRecurrence):
     """An update gate z that carries h on, beside a candidate n that r lets see h."""
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     forget_gate: ClassVar[str | None] = "z"
-    hop_role: ClassVar[Role] = "square"
     fixed_activation: ClassVar[str | None] = "tanh"
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, shared = plan_recurrence(GRULayer, spec, cells)
-        inputs, size, batch = prod(input_shape), spec.hidden_size, spec.batch_size
-        steps, length = spec.time_steps, block_length(spec, cells)
-        own["gates"] = (cells, steps, batch, 3 * size)
+        plan = plan_matrix_recurrence(GRULayer, spec, input_shape, cells)
+        steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
+        plan.own["gates"] = (cells, steps, batch, 3 * size)
         # h U_n + c on the way forward, its gradient on the way back.
-        own["recalled"] = (cells, steps, batch, size)
-        shared["transposed_u"] = (cells, 3 * size, size)
-        shared["slope_r"] = (cells, length, batch, size)
-        return LayerPlan(
-            weights={
-                "W": WeightSpec((inputs, 3 * size), "input", inputs, size, blocks=3),
-                "U": WeightSpec((size, 3 * size), "square", size, size, blocks=3),
-            },
-            biases={"b": (3 * size,), "c": (size,)} if spec.bias else {},
-            own=own,
-            shared=shared,
-            output_shape=(size,),
-        )
+        plan.own["recalled"] = (cells, steps, batch, size)
+        plan.shared["slope_r"] = (cells, block_length(spec, cells), batch, size)
+        if spec.bias:
+            plan.biases["c"] = (size,)
+        return plan
 
     def _forward_steps(self, block: slice) -> None:
         xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
@@ -80,10 +69,6 @@ class GRULayer(RecurrentLayer):
         if "c" not in self.arrays.parameters:
             return 0.0
         return self.cell(self.arrays.parameters["c"][:, None])
-
-    def _prepare_backward(self) -> None:
-        # BLAS packs a transposed view anew at every step, at the cost of the product itself.
-        self._transposed()[...] = self.arrays.parameters["U"].swapaxes(-1, -2)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
@@ -119,7 +104,7 @@ class GRULayer(RecurrentLayer):
         (slope, gates), (grad_h,) = local, states
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         recalled = self.loop(self.arrays.own["recalled"][:, steps])
-        weight = self.cell(self._transposed())
+        weight = self.cell(self.transposed())
         wide, narrow = slice(0, 2 * size), slice(2 * size, None)
         # What U sees: dL/da for r and z, but dL/d(h U_n) = r dL/da_n in n's place.
         seen = self.cell(self.shared("step", (self.cells, *self.arrays.own["a"].shape[2:])))
@@ -153,7 +138,3 @@ class GRULayer(RecurrentLayer):
         matrix_gradient(self.backend, samples, narrow, out[..., 2 * size :])
         if "c" in gradients:
             sum_over_samples(self.backend, recalled, gradients["c"])
-
-    def _transposed(self) -> Array:
-        size = self.spec.hidden_size
-        return self.shared("transposed_u", (self.cells, 3 * size, size))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.architectures.rnn import RNNLayer
+from engine.matrix_recurrence import plan_matrix_recurrence
 
 if TYPE_CHECKING:
     from engine.initialisers import Role
@@ -21,6 +21,4 @@ class IRNNLayer(RNNLayer):
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        plan = RNNLayer.plan(spec, index, input_shape, cells)
-        plan.weights["U"] = replace(plan.weights["U"], role="identity")
-        return plan
+        return plan_matrix_recurrence(IRNNLayer, spec, input_shape, cells)

@@ -5,52 +5,38 @@ Gates i, f, g, o are H columns each, in this order, of W, U and b.
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS
-from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, matrix_gradient
-from engine.recurrence import RecurrentLayer, block_length, plan_recurrence
+from engine.matrix_recurrence import MatrixRecurrence, plan_matrix_recurrence
+from engine.recurrence import block_length
 
 if TYPE_CHECKING:
     from engine.arrays import Array
-    from engine.initialisers import Role
+    from engine.layer import LayerPlan, Shape
     from engine.spec import NetworkSpec
 
 #: What squashes each gate, in the order of `LSTMLayer.gates`.
 _SQUASHES = ("sigmoid", "sigmoid", "tanh", "sigmoid")
 
 
-class LSTMLayer(RecurrentLayer):
+class LSTMLayer(MatrixRecurrence):
     """A cell state c that the forget gate carries on, beside the h that the gates read."""
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     forget_gate: ClassVar[str | None] = "f"
     states: ClassVar[int] = 2
-    hop_role: ClassVar[Role] = "square"
     fixed_activation: ClassVar[str | None] = "tanh"
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, shared = plan_recurrence(LSTMLayer, spec, cells)
-        inputs, size, batch = prod(input_shape), spec.hidden_size, spec.batch_size
-        steps, length = spec.time_steps, block_length(spec, cells)
-        own["gates"] = (cells, steps, batch, 4 * size)
-        own["c"] = (cells, steps + 1, batch, size)
-        own["tanh_c"] = (cells, steps, batch, size)
-        shared["transposed_u"] = (cells, 4 * size, size)
-        shared["slope_c"] = (cells, length, batch, size)
-        return LayerPlan(
-            weights={
-                "W": WeightSpec((inputs, 4 * size), "input", inputs, size, blocks=4),
-                "U": WeightSpec((size, 4 * size), "square", size, size, blocks=4),
-            },
-            biases={"b": (4 * size,)} if spec.bias else {},
-            own=own,
-            shared=shared,
-            output_shape=(size,),
-        )
+        plan = plan_matrix_recurrence(LSTMLayer, spec, input_shape, cells)
+        steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
+        plan.own["gates"] = (cells, steps, batch, 4 * size)
+        plan.own["c"] = (cells, steps + 1, batch, size)
+        plan.own["tanh_c"] = (cells, steps, batch, size)
+        plan.shared["slope_c"] = (cells, block_length(spec, cells), batch, size)
+        return plan
 
     def _forward_steps(self, block: slice) -> None:
         xp, own = self.backend.xp, self.arrays.own
@@ -73,10 +59,6 @@ class LSTMLayer(RecurrentLayer):
             add(c_k, tanh_c[k], out=c_k)
             tanh(c_k, out=tanh_c[k])
             multiply(gates_k[..., 3, :], tanh_c[k], out=h[k + 1])
-
-    def _prepare_backward(self) -> None:
-        # BLAS packs a transposed view anew at every step, at the cost of the product itself.
-        self._transposed()[...] = self.arrays.parameters["U"].swapaxes(-1, -2)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
@@ -116,7 +98,7 @@ class LSTMLayer(RecurrentLayer):
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         grad_a_by_gate = self._by_gate(self.arrays.own["a"], steps)
         slope_by_gate = slope.reshape(*slope.shape[:-1], 4, size)
-        weight = self.cell(self._transposed())
+        weight = self.cell(self.transposed())
         total = self.cell(self.shared("step", self._step_shape()))
         for k in range(len(slope) - 1, -1, -1):
             grad_h_k, slope_k, out = grad_h[k + 1], slope_by_gate[k], grad_a_by_gate[k]
@@ -128,16 +110,6 @@ class LSTMLayer(RecurrentLayer):
             product(grad_a[k], weight, out=grad_h[k])
             if external is not None and k:
                 add(grad_h[k], external[k - 1], out=grad_h[k])
-
-    def _recurrent_gradients(self, h: Array) -> None:
-        size = self.spec.hidden_size
-        grad_a = self.arrays.own["a"][:, 1:].reshape(self.cells, -1, 4 * size)
-        samples = h.reshape(self.cells, -1, size)
-        matrix_gradient(self.backend, samples, grad_a, self.arrays.gradients["U"])
-
-    def _transposed(self) -> Array:
-        size = self.spec.hidden_size
-        return self.shared("transposed_u", (self.cells, 4 * size, size))
 
     def _by_gate(self, array: Array, steps: slice) -> Array:
         """Steps of (S, T, B, 4H) for the loop, as (n, ..., B, 4, H)."""
