@@ -26,6 +26,7 @@ class Activation(ABC):
         formula: phi(a) as a student would write it.
         max_slope: sup |phi'(a)| over all a.
         monotone: whether phi' >= 0 everywhere.
+        flat_where_zero: whether phi' is 0 exactly where phi is, and far from flat elsewhere.
     """
 
     name: ClassVar[str]
@@ -33,6 +34,7 @@ class Activation(ABC):
     formula: ClassVar[str]
     max_slope: ClassVar[float]
     monotone: ClassVar[bool] = True
+    flat_where_zero: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
@@ -110,6 +112,7 @@ class ReLU(Activation):
     title = "ReLU"
     formula = "max(a, 0)"
     max_slope = 1.0
+    flat_where_zero = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         # NumPy's maximum of two arrays is over twice as fast as that of an array and a number.

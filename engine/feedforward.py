@@ -44,7 +44,7 @@ class FeedForwardLayer(Layer):
         self.probe.log2_grad_h[:] = self.rescale(gradient)
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
         self.activation.slope(xp, a, h, slope)
-        self.probe.saturated_fraction[:] = self._saturated_share(slope, self.activation)
+        self._probe_saturation(slope, slice(0, 1))
         # a has served: its buffer carries dL/da from here on.
         xp.multiply(gradient.data, slope, out=a)
         grad_a = ScaledGradient(a, gradient.exponent)
@@ -56,7 +56,7 @@ class FeedForwardLayer(Layer):
         self._weight_gradient(x[:, 0], a[:, 0])
         if "b" in self.arrays.parameters:
             sum_over_samples(self.backend, a, self.arrays.gradients["b"])
-        self.arrays.exponents.update(dict.fromkeys(self.arrays.parameters, exponent))
+        self._probe_parameters(exponent)
         return below
 
 

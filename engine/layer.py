@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
-from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power
+from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class LayerPlan:
 class LayerProbe:
     """What one layer's forward and backward pass showed, host arrays of shape (S, T).
 
-    Magnitudes are log2 RMS over batch and units.
+    Magnitudes are log2 RMS over batch and units; those of parameters, (S,), over their entries.
     """
 
     log2_h: HostArray
@@ -70,6 +70,7 @@ class LayerProbe:
     log2_grad_h: HostArray
     log2_grad_a: HostArray
     log2_grad_gates: dict[str, HostArray]
+    log2_grad_params: dict[str, HostArray] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -146,6 +147,21 @@ class Layer(ABC):
         probe.log2_h[:, steps] = log2_rms(self.backend, h)
         probe.zero_fraction[:, steps] = self._share(h, self.backend.xp.equal, 0.0)
 
+    def _probe_saturation(self, slope: Array, steps: slice) -> None:
+        """Record the share of saturated units of a cell with a single pre-activation."""
+        probe = self.probe
+        if self.activation.flat_where_zero:
+            probe.saturated_fraction[:, steps] = probe.zero_fraction[:, steps]
+        else:
+            probe.saturated_fraction[:, steps] = self._saturated_share(slope, self.activation)
+
+    def _probe_parameters(self, exponent: Exponents) -> None:
+        """Record the parameter gradients' magnitudes, and `exponent`, (S,), as their scale."""
+        for name, gradient in self.arrays.gradients.items():
+            self.arrays.exponents[name] = exponent
+            size = log2_rms(self.backend, gradient, lead=1)
+            self.probe.log2_grad_params[name] = size + exponent
+
     def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
         """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
         # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
@@ -166,11 +182,12 @@ class Layer(ABC):
 
         size = log2_rms(self.backend, gradient.data)
         result: HostArray = size + gradient.exponent
+        if within(size, -_HOP_WINDOW, _HOP_WINDOW):
+            return result
         outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
-        if outside.any():
-            shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
-            multiply_by_power(self.backend, gradient.data, -shift)
-            gradient.exponent = gradient.exponent + shift
+        shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
+        multiply_by_power(self.backend, gradient.data, -shift)
+        gradient.exponent = gradient.exponent + shift
         return result
 
     def align(
@@ -207,7 +224,7 @@ class Layer(ABC):
 
 
 def _mild(sizes: HostArray) -> bool:
-    return bool(sizes.max() < TRUSTED / 2 and sizes.min() > -TRUSTED / 2)
+    return within(sizes, -TRUSTED / 2, TRUSTED / 2)
 
 
 def _peak(sizes: HostArray, alive: NDArray[np.bool_]) -> HostArray:

@@ -141,6 +141,7 @@ class Network:
             )
             self.layers.append(layer_class(spec, arrays, backend, self.cells))
         self._exponents: dict[str, NDArray[np.int64]] = {}
+        self._log2_params: dict[str, HostArray] = {}
         self._states: dict[str, list[Array]] = {
             name: [backend.zeros((self.cells, *shape)) for _ in range(slots)]
             for name, shape in plan.parameters.items()
@@ -256,7 +257,9 @@ class Network:
         exponent = top.align(grad_y, top.rescale(grad_y), top.probe.log2_h[:, -1:])
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
         sum_over_samples(self.backend, error, self._gradients["readout.b"])
-        self._exponents["readout.W"] = self._exponents["readout.b"] = exponent
+        for name in ("readout.W", "readout.b"):
+            self._exponents[name] = exponent
+            self._log2_params[name] = log2_rms(self.backend, self._gradients[name], 1) + exponent
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
             layer.log2_x = log2_inputs[index]
@@ -267,6 +270,7 @@ class Network:
             below = layer.backward(inputs[index], below, into)
             for name, exponent in layer.arrays.exponents.items():
                 self._exponents[f"layer{index + 1}.{name}"] = exponent
+                self._log2_params[f"layer{index + 1}.{name}"] = layer.probe.log2_grad_params[name]
 
     def _output(self, layer: Layer) -> Array:
         h = layer.arrays.own["h"]
@@ -299,10 +303,9 @@ class Network:
 
         gates = self.layers[0].gates
 
-        params: dict[str, HostArray] = {}
-        for name, array in self._gradients.items():
-            size = log2_rms(self.backend, array, lead=1) + self._exponents[name]
-            params[name] = np.where(lost, np.nan, size * LOG10_2)
+        sizes = np.stack([self._log2_params[name] for name in self._gradients]) * LOG10_2
+        sizes[:, lost] = np.nan
+        params = dict(zip(self._gradients, sizes, strict=True))
         return Fields(
             loss=loss,
             log10_grad_h=log10([probe.log2_grad_h for probe in probes]),
@@ -364,8 +367,7 @@ class Network:
         import numpy as np
 
         sizes = [
-            2.0 * (log2_rms(self.backend, array, lead=1) + self._exponents[name])
-            + math.log2(prod(array.shape[1:]))
+            2.0 * self._log2_params[name] + math.log2(prod(array.shape[1:]))
             for name, array in self._gradients.items()
         ]
         norm = 0.5 * np.logaddexp2.reduce(sizes, axis=0)

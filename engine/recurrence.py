@@ -12,14 +12,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, matrix_gradient, sum_over_samples
-from engine.magnitude import TRUSTED, WINDOW, ScaledGradient, log2_rms, multiply_by_power
+from engine.magnitude import TRUSTED, WINDOW, ScaledGradient, log2_rms, multiply_by_power, within
 
 if TYPE_CHECKING:
     from engine.arrays import Array, Exponents, HostArray
     from engine.spec import NetworkSpec
 
-#: Values of one time block, chosen so that its four working arrays stay in a core's L2 cache.
-_BLOCK_VALUES = 2**16
+#: Values of one time block: long enough that what is done once a block costs little, short enough
+#: that its working arrays stay in cache.
+_BLOCK_VALUES = 2**18
 
 
 class RecurrentLayer(Layer):
@@ -118,7 +119,7 @@ class RecurrentLayer(Layer):
         self._recurrent_gradients(h[:, 1:-1])
         if "b" in self.arrays.parameters:
             sum_over_samples(self.backend, a, self.arrays.gradients["b"])
-        self.arrays.exponents.update(dict.fromkeys(self.arrays.parameters, exponent))
+        self._probe_parameters(exponent)
         return below
 
     def _through_time(self, gradient: ScaledGradient, exponents: Exponents) -> None:
@@ -222,7 +223,7 @@ class RecurrentLayer(Layer):
         a, h = self.arrays.own["a"][:, block], self.arrays.own["h"]
         slope = self.shared("slope", a.shape)
         self.activation.slope(self.backend.xp, a, h[:, block.start + 1 : block.stop + 1], slope)
-        self.probe.saturated_fraction[:, block] = self._saturated_share(slope, self.activation)
+        self._probe_saturation(slope, block)
         return slope
 
     def loop(self, array: Array) -> Array:
@@ -337,9 +338,9 @@ def _first_departure(
     """
     import numpy as np
 
-    inside = np.abs(size) <= WINDOW
-    if inside.all():
+    if within(size, -WINDOW, WINDOW):
         return 0, False
+    inside = np.abs(size) <= WINDOW
     steps = size.shape[1]
     before = np.concatenate([size[:, 1:], above[:, None]], axis=1)
     # A gradient that stays exactly 0 or nan has nothing to rescue.
