@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,7 +125,8 @@ def test_text_tells_where_training_began_and_ended(capsys: Capture) -> None:
     assert main(["run", "rnn-tanh-above", "--device", "cpu", *unclipped]) == 0
     out = capsys.readouterr().out
     assert "\ndead: the gradient is exactly 0 from step " in out
-    assert "  before training: exploding: x1.387 per step" in out.replace("x1.39 ", "x1.387 ")
+    # A chaotic run: its digits depend on how this processor rounds.
+    assert re.search(r"\n  before training: exploding: x1\.\d+ per step, 10\^1\d\.\d over 99", out)
     assert "at step 1 of 1" in out
 
 
