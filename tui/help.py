@@ -24,10 +24,10 @@ a slope downwards to the left vanishes, a slope upwards explodes. Beyond the two
 3 decades from the loss, the verdict says so. The faint curve is the network before training. \
 A [b]0[/] at the bottom is an exact zero, a [b]![/] at the top an overflow.
 
-[b $accent]The heatmap[/]
-The same, everywhere at once. Recurrent nets: one row per layer, the loss at the top right. \
-Others: one row per training step, the newest at the bottom. White is healthy, blue vanishes, \
-orange explodes; the numbers under it are decades relative to the loss.
+[b $accent]The views under it[/]  (v: the next one, V: the one before)
+[b]Heatmap[/]: the same, everywhere at once. Recurrent nets: one row per layer, the loss at the \
+top right. Others: one row per training step, the newest at the bottom. White is healthy, blue \
+vanishes, orange explodes; the numbers under it are decades relative to the loss.
 
 [b $accent]Things to try[/]
 Pin a run (p), choose another in the catalogue, and compare. Turn the weight scale with the arrow \
@@ -39,11 +39,11 @@ keys and find the value where the line is level. Add layers. Swap sigmoid for re
   enter        run / type / pick           backspace    the scenario's value
   space        pause, go on, start again   n            one training step
   r            back to step 0              l            judge another layer
-  p, P         pin, unpin                  /            search the catalogue
+  v, V         next view, the one before   /            search the catalogue
+  p, P         pin, unpin                  ctrl+p       find anything
   m            every setting               i            the question in full
   b            hide the left side          q            leave
   s            save the picture (SVG)      w            save the scenario (TOML)
-  ctrl+p       find anything
 """
 
 

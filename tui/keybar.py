@@ -43,7 +43,8 @@ class KeyBar(StripWidget):
             seen.add(binding.action)
             key = self.app.get_key_display(binding)
             needed = len(key) + len(binding.description) + 3
-            if needed > room:
+            # The last one can do without the space behind it.
+            if needed - 1 > room:
                 break
             room -= needed
             click = Style(meta={"@click": f"app.simulate_key('{binding.key}')"})

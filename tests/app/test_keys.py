@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import OptionList
 
 from engine.architectures import ARCHITECTURES
 from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
+from tui.lab.heatmap import GradientHeatmap
+from tui.lab.live import LiveRun
 from tui.lab.search import Search
 from tui.lab.session import State
+from tui.lab.view import View
 
 
 def text(app: LabApp) -> str:
@@ -329,6 +334,39 @@ async def test_judging_another_layer() -> None:
             await pilot.press("l")
         assert seen == [4, 3, 2, 1, 4]
         assert "layer 3 of 4" in text(app)
+
+
+async def test_views_take_turns_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Toy(View):
+        name_id = "toy"
+        title_word = "toy"
+        hint = "A view made for this test."
+
+        def title(self, run: LiveRun) -> str:
+            return run.scenario.name
+
+        def draw(self, size: Size) -> list[Strip]:
+            return [Strip.blank(size.width)]
+
+    monkeypatch.setattr("tui.lab.picture.VIEWS", (GradientHeatmap, Toy))
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        assert "heatmap: layer x training step" in text(app)
+        await pilot.press("v")
+        await pilot.pause()
+        assert "toy: chain-sigmoid" in text(app) and "heatmap" not in text(app)
+        await pilot.press("r")
+        await finished(pilot)
+        app.lab.run_scenario("rnn-tanh")
+        await finished(pilot)
+        assert "toy: rnn-tanh" in text(app)
+        await pilot.press("v")
+        await pilot.pause()
+        assert "heatmap: layer x time step" in text(app)
+        await pilot.press("V")
+        await pilot.pause()
+        assert "toy: rnn-tanh" in text(app)
 
 
 async def test_saving_never_overwrites(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from textual.strip import Strip
 
 from tui.lab import axis, scale
 from tui.lab.plot import GUTTER, ends_of
-from tui.strips import StripWidget, line_of
+from tui.lab.view import View
+from tui.strips import line_of
 from tui.terminal import Colours
 
 if TYPE_CHECKING:
@@ -25,26 +26,31 @@ if TYPE_CHECKING:
     from tui.lab.live import LiveRun
 
 
-class GradientHeatmap(StripWidget):
+class GradientHeatmap(View):
     """Decades beside the loss end, everywhere at once."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"heatmap--axis", "heatmap--judged"}
+    name_id = "heatmap"
+    title_word = "heatmap"
+    hint = "White is healthy, blue vanishes, orange explodes. The loss: right."
 
-    def __init__(self, *, colours: Colours, unicode: bool, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._colours = colours
+    def __init__(self, *, colours: Colours, unicode: bool) -> None:
+        super().__init__(colours=colours, unicode=unicode)
         # Half-blocks need both the character and a colour for each half.
         self._halves = unicode and colours != Colours.NONE
-        self._run: LiveRun | None = None
         self._styles: dict[tuple[int, int], Style] = {}
 
     def show(self, run: LiveRun | None) -> None:
         """Show a run's newest frame or its training so far."""
-        self._run = run
-        self.redraw()
+        if run is not None:
+            self.set_class(run.recurrent and run.scenario.network.depth == 1, "-lone")
+        super().show(run)
+
+    def title(self, run: LiveRun) -> str:
+        return "layer x time step" if run.recurrent else "layer x training step"
 
     def draw(self, size: Size) -> list[Strip]:
-        run = self._run
+        run = self.run
         if run is None or run.latest is None:
             return []
         width, lines = max(size.width - GUTTER - 1, 1), max(size.height - 2, 1)
@@ -159,9 +165,9 @@ class GradientHeatmap(StripWidget):
         style = self._styles.get((upper, lower))
         if style is None:
             if upper == lower:
-                style = scale.cell_style(upper, self._colours)
+                style = scale.cell_style(upper, self.colours)
             else:
-                style = scale.half_style(upper, lower, self._colours)
+                style = scale.half_style(upper, lower, self.colours)
             self._styles[upper, lower] = style
         return style
 

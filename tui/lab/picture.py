@@ -1,4 +1,4 @@
-"""The middle of the Lab: caption, plot, heatmap and verdict, shown together."""
+"""The middle of the Lab: caption, plot, one of the views and the verdict, shown together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.lab.caption import Caption
-from tui.lab.heatmap import GradientHeatmap
 from tui.lab.plot import WAITING, GradientPlot
 from tui.lab.verdict import VerdictBar
+from tui.lab.views import VIEWS
 
 if TYPE_CHECKING:
     from tui.lab.live import LiveRun
     from tui.lab.session import Session
+    from tui.lab.view import View
     from tui.terminal import Colours
 
 
@@ -25,38 +26,49 @@ class Picture(Vertical):
         super().__init__(id=id)
         self.caption = Caption(id="caption")
         self._plot = GradientPlot(unicode=unicode, id="plot")
-        self._heatmap = GradientHeatmap(colours=colours, unicode=unicode, id="heatmap")
+        self._views = [view(colours=colours, unicode=unicode) for view in VIEWS]
+        self._chosen = 0
         self._verdict = VerdictBar(id="verdict")
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield self.caption
         yield self._plot
-        yield self._heatmap
+        for number, view in enumerate(self._views):
+            view.display = number == self._chosen
+            yield view
         yield self._verdict
 
     def on_mount(self) -> None:
         """For those who have a mouse."""
         self._plot.tooltip = "Level is healthy. Down to the left vanishes, up to the left explodes."
-        self._heatmap.tooltip = "White is healthy, blue vanishes, orange explodes. The loss: right."
         self._verdict.tooltip = "From the loss to the far end: beyond 3 decades it is not healthy."
 
     def show(self, session: Session) -> None:
         """Draw what the session has by now."""
         live = session.live
         self.show_curves(session)
-        self._heatmap.show(live)
+        self.view.show(live)
         self._verdict.show(live, session.device, session.pace.per_second)
         if live is not None:
             self._plot.entitle(_plot_title(live))
-            self._heatmap.entitle(_heatmap_title(live))
-            lone = live.recurrent and live.scenario.network.depth == 1
-            self._heatmap.set_class(lone, "-lone")
 
     def show_curves(self, session: Session) -> None:
         """Draw the plot alone: other runs are pinned."""
         note = "no picture: this run failed" if session.failure is not None else WAITING
         self._plot.show(session.live, session.pins, note)
+
+    @property
+    def view(self) -> View:
+        """The view in sight."""
+        return self._views[self._chosen]
+
+    def turn_view(self, by: int, session: Session) -> None:
+        """Show the view that comes `by` places after this one, going round."""
+        self.view.display = False
+        self._chosen = (self._chosen + by) % len(self._views)
+        self.view.display = True
+        self.view.show(session.live)
 
     def show_failure(self, line: str | None) -> None:
         """Say why a run did not come about, None if it did."""
@@ -69,7 +81,3 @@ def _plot_title(live: LiveRun) -> str:
     depth = live.scenario.network.depth
     where = f", layer {live.layer} of {depth}" if depth > 1 else ""
     return f"log10 of |∂L/∂h| per time step{where}"
-
-
-def _heatmap_title(live: LiveRun) -> str:
-    return "layer x time step" if live.recurrent else "layer x training step"

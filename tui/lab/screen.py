@@ -45,6 +45,10 @@ class LabScreen(Screen[None]):
         Binding("n", "step", "step", tooltip="One training step, then wait"),
         Binding("r", "reset", "reset", tooltip="Back to step 0"),
         Binding("p", "pin", "pin", tooltip="Keep this run in the plot"),
+        Binding("v", "turn_view(1)", "view", tooltip="The next view under the plot"),
+        Binding(
+            "V", "turn_view(-1)", "View", show=False, tooltip="The view before it, under the plot"
+        ),
         Binding("P", "unpin", "Unpin", show=False, tooltip="Let the latest pinned run go"),
         # These two before anything else: keys typed right after them belong to the new focus.
         Binding(
@@ -266,6 +270,10 @@ class LabScreen(Screen[None]):
     def action_unpin(self) -> None:
         """Let the latest pinned run go."""
         self._pinned(self.session.unpin())
+
+    def action_turn_view(self, by: int) -> None:
+        """Another view under the plot."""
+        self._picture.turn_view(by, self.session)
 
     def action_next_layer(self) -> None:
         """Judge another layer of a deep recurrent net."""

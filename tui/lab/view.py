@@ -1,0 +1,48 @@
+"""What every picture under the plot has: a name, a title, and a run to show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.strips import StripWidget
+
+if TYPE_CHECKING:
+    from tui.lab.live import LiveRun
+    from tui.terminal import Colours
+
+
+class View(StripWidget):
+    """One way to look at a run; `tui.lab.views` lists them.
+
+    A subclass writes `draw`, which reads `run`, and `title`. Its style sheet entry is `#` and its
+    `name_id`; without one it has the height that all views have.
+
+    Attributes:
+        name_id: its id among the widgets.
+        title_word: what its title begins with.
+        hint: for those who have a mouse.
+        run: what it shows, None before there is a first frame.
+    """
+
+    DEFAULT_CLASSES = "view"
+    name_id: ClassVar[str]
+    title_word: ClassVar[str]
+    hint: ClassVar[str]
+
+    def __init__(self, *, colours: Colours, unicode: bool) -> None:
+        super().__init__(id=self.name_id)
+        self.colours, self.unicode = colours, unicode
+        self.run: LiveRun | None = None
+        self.tooltip = self.hint
+        self.border_title = self.title_word
+
+    def show(self, run: LiveRun | None) -> None:
+        """Show a run as it is now; called for the view in sight alone."""
+        self.run = run
+        if run is not None:
+            self.entitle(f"{self.title_word}: {self.title(run)}")
+        self.redraw()
+
+    def title(self, run: LiveRun) -> str:
+        """What the axes of the picture are, in a few words."""
+        raise NotImplementedError

@@ -1,0 +1,9 @@
+"""The pictures under the plot, one at a time. A new one is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from tui.lab.heatmap import GradientHeatmap
+from tui.lab.view import View
+
+#: In the order in which the key `v` shows them.
+VIEWS: tuple[type[View], ...] = (GradientHeatmap,)
