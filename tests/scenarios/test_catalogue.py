@@ -30,7 +30,8 @@ PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
     "cnn-sigmoid": ("vanishing", (-66, -60), 3),
     "cnn-tanh": ("healthy", (-3.0, 0.0), 3),
     "cnn-relu": ("healthy", (-1.0, 1.0), 3),
-    "cnn-tanh-1000": ("healthy", (-2.0, 0.0), 0),
+    "cnn-tanh-1000": ("healthy", (-1.5, 0.0), 0),
+    "cnn-tanh-1000-gaussian": ("vanishing", (-9.0, -4.5), 0),
     "rnn-sigmoid": ("vanishing", (-65, -55), None),
     "rnn-tanh-below": ("vanishing", (-30, -25), None),
     "rnn-tanh": ("healthy", (-2.0, 1.0), None),
@@ -98,6 +99,16 @@ def test_mlp_sigmoid_goes_below_float32() -> None:
     assert frame.log10_grad_h[0, 0] < np.log10(np.finfo(np.float32).smallest_subnormal)
 
 
+def test_a_thousand_layers_are_flat_with_delta_orthogonal_kernels_alone() -> None:
+    def extent(name: str) -> float:
+        return float(np.ptp(initial(name).log10_grad_h))
+
+    assert extent("cnn-tanh-1000") < 1.5
+    assert extent("cnn-tanh-1000-gaussian") > 4.5
+    spec = load("cnn-tanh-1000")
+    assert (spec.network.depth, spec.network.hidden_size, spec.task.image_size) == (1000, 32, 8)
+
+
 def test_rnn_tanh_loses_twenty_decades_to_large_inputs() -> None:
     verdict = initial("rnn-tanh", init__weight_scale=1.0).verdict
     assert verdict.decades == pytest.approx(-20, abs=2)
@@ -150,7 +161,7 @@ def test_what_stands_side_by_side_is_of_one_size() -> None:
         scenario = load(name)
         recurrent = ARCHITECTURES[scenario.network.kind].recurrent
         length = scenario.task.time_steps if recurrent else scenario.network.depth
-        assert length == 100 or name.startswith("chain-") or name == "cnn-tanh-1000"
+        assert length == 100 or name.startswith(("chain-", "cnn-tanh-1000"))
 
 
 def test_files_name_themselves_and_say_what_to_look_for() -> None:
