@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,9 @@ class StripWidget(Widget):
     _drawn_size: Size | None = None
     _entitled = ""
 
+    @abstractmethod
     def draw(self, size: Size) -> list[Strip]:
         """The whole content, one strip per line, each `size.width` cells wide."""
-        raise NotImplementedError
 
     def redraw(self) -> None:
         """Draw anew and repaint what changed. Does nothing while the widget is out of sight."""

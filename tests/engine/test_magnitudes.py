@@ -70,7 +70,7 @@ def assert_true(network, x, target, fields, cell=0, except_for=()):
 
 @needs_long_double
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("depth", [400, 700])
+@pytest.mark.parametrize("depth", [400, 500, 700])
 def test_deep_sigmoid_mlp(dtype, depth):
     spec = deep_sigmoid(dtype, depth)
     network = build(spec, InitSpec(weight_scale=1.0))
