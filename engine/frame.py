@@ -23,6 +23,9 @@ class Frame:
         log10_grad_h: log10 of the RMS over batch and units of dL/dh, the total derivative.
         log10_grad_a: the same for dL/da, None where a cell has no single pre-activation.
         log10_grad_gates: the same by gate for cells with gates, else empty.
+        log10_path: the same at further points that the gradient passes on a hop, where the network
+            has them, else empty: for lstm "c", the total dL/dc_t, and "kept", f_t * dL/dc_t; for
+            gru "kept", z_t * dL/dh_t.
         log10_grad_params: log10 RMS gradient of each parameter by name.
         activation_rms: RMS of h over batch and units.
         zero_fraction: share of h that is exactly 0.
@@ -37,6 +40,7 @@ class Frame:
     log10_grad_h: HostArray
     log10_grad_a: HostArray | None
     log10_grad_gates: dict[str, HostArray]
+    log10_path: dict[str, HostArray]
     log10_grad_params: dict[str, float]
     activation_rms: HostArray
     zero_fraction: HostArray

@@ -70,6 +70,8 @@ class LayerProbe:
     log2_grad_h: HostArray
     log2_grad_a: HostArray
     log2_grad_gates: dict[str, HostArray]
+    #: Further points that the gradient passes on a hop, by name (`Fields.log10_path`).
+    log2_path: dict[str, HostArray]
     log2_grad_params: dict[str, HostArray] = field(default_factory=dict)
 
 
@@ -93,6 +95,7 @@ class Layer(ABC):
     Attributes:
         recurrent: whether h_t depends on h_{t-1}.
         gates: names of the blocks of columns in W, a and b; () for a cell with a single a.
+        path: names of further points on a hop whose gradient is measured (`Fields.log10_path`).
         forget_gate: the gate whose bias keeps memory alive, None where there is none.
         fixed_activation: the activation that belongs to the kind, None where it can be chosen.
         hop_role: what multiplies the gradient at each hop.
@@ -100,6 +103,7 @@ class Layer(ABC):
 
     recurrent: ClassVar[bool]
     gates: ClassVar[tuple[str, ...]] = ()
+    path: ClassVar[tuple[str, ...]] = ()
     forget_gate: ClassVar[str | None] = None
     fixed_activation: ClassVar[str | None] = None
     hop_role: ClassVar[Role]
@@ -125,6 +129,7 @@ class Layer(ABC):
             log2_grad_h=np.zeros(shape),
             log2_grad_a=np.zeros(shape),
             log2_grad_gates={name: np.zeros(shape) for name in self.gates},
+            log2_path={name: np.zeros(shape) for name in self.path},
         )
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))

@@ -37,6 +37,9 @@ class Fields:
         log10_grad_h, log10_grad_a, activation_rms, zero_fraction, saturated_fraction:
             (S, layers, time_steps), as in `engine.frame.Frame`.
         log10_grad_gates: the same by gate for cells with gates, whose log10_grad_a is None.
+        log10_path: the same at further points of a hop, where the network has them, by name. lstm:
+            "c" is the total dL/dc_t, "kept" the part f_t * dL/dc_t that goes to c_{t-1} through
+            the forget gate alone. gru: "kept" is z_t * dL/dh_t.
         log10_grad_params: (S,) by parameter name.
         overflow: for each cell the first place where its forward pass left the dtype.
     """
@@ -45,6 +48,7 @@ class Fields:
     log10_grad_h: HostArray
     log10_grad_a: HostArray | None
     log10_grad_gates: dict[str, HostArray]
+    log10_path: dict[str, HostArray]
     log10_grad_params: dict[str, HostArray]
     activation_rms: HostArray
     zero_fraction: HostArray
@@ -312,6 +316,10 @@ class Network:
             log10_grad_a=None if gates else log10([probe.log2_grad_a for probe in probes]),
             log10_grad_gates={
                 gate: log10([probe.log2_grad_gates[gate] for probe in probes]) for gate in gates
+            },
+            log10_path={
+                name: log10([probe.log2_path[name] for probe in probes])
+                for name in probes[0].log2_path
             },
             log10_grad_params=params,
             activation_rms=np.exp2(log2_h),

@@ -78,6 +78,13 @@ class RecurrentLayer(Layer):
     def _recurrent_gradients(self, h: Array) -> None:
         """Fill the recurrent weights' gradients from h_{t-1}, (S, T - 1, B, H), and dL/da."""
 
+    def _path_gradients(self, states: tuple[Array, ...]) -> dict[str, Array]:
+        """The gradients at the points `path` names, (S, n, B, H), of the n steps just run.
+
+        `states` are those that `_backward_steps` was given, with the stack axis S in front.
+        """
+        return {}
+
     def _scaled_like_a(self) -> tuple[Array, ...]:
         """Gradients (S, T, B, ...) beside dL/da that `_recurrent_gradients` sums over time."""
         return ()
@@ -147,20 +154,23 @@ class RecurrentLayer(Layer):
                 else:
                     scale = external.join(top, stop - 1, scale, fresh=stop == steps)
                 scale, low = external.reach(start, stop, scale, top)
+                run = tuple(state[:, low - start : stop - start + 1] for state in states)
                 self._backward_steps(
                     tuple(self.loop(part[:, low - start : stop - start]) for part in local),
-                    tuple(self.loop(s[:, low - start : stop - start + 1]) for s in states),
+                    tuple(self.loop(state) for state in run),
                     slice(low, stop),
                     external.steps(low, stop, scale),
                 )
-                done = slice(low - start + 1, stop - start + 1)
-                sizes = [log2_rms(self.backend, state[:, done]) for state in states]
+                sizes = [log2_rms(self.backend, state[:, 1:]) for state in run]
                 size = _largest(sizes)
                 cut, force = _first_departure(size, above, resumed, force)
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
                     probe.log2_grad_h[:, kept] = sizes[0][:, cut:] + scale[:, None]
                     self._probe_grad_a(a[:, kept], kept, scale)
+                    for name, point in self._path_gradients(run).items():
+                        log2_point = log2_rms(self.backend, point[:, cut:])
+                        probe.log2_path[name][:, kept] = log2_point + scale[:, None]
                     exponents[:, kept] = scale[:, None]
                     above = size[:, cut]
                 # A step reached inside the loop has its external part; one at its end has not.

@@ -54,6 +54,7 @@ def frame_event(frame: Frame) -> Event:
         "log10_grad_h": _logs(hidden),
         "log10_grad_a": None if pre is None else _logs(pre),
         "gates": {gate: _logs(field) for gate, field in frame.log10_grad_gates.items()},
+        "path": {name: _logs(field) for name, field in frame.log10_path.items()},
         "log10_grad_params": {
             name: _number(round(value, _DECIMALS))
             for name, value in frame.log10_grad_params.items()

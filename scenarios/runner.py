@@ -109,6 +109,7 @@ def _frame(scenario: Scenario, fields: Fields, step: int, seconds: float) -> Fra
         log10_grad_h=fields.log10_grad_h[0],
         log10_grad_a=None if fields.log10_grad_a is None else fields.log10_grad_a[0],
         log10_grad_gates={gate: field[0] for gate, field in fields.log10_grad_gates.items()},
+        log10_path={name: field[0] for name, field in fields.log10_path.items()},
         log10_grad_params={name: float(v[0]) for name, v in fields.log10_grad_params.items()},
         activation_rms=fields.activation_rms[0],
         zero_fraction=fields.zero_fraction[0],

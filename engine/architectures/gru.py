@@ -26,6 +26,7 @@ class GRULayer(MatrixRecurrence):
     """An update gate z that carries h on, beside a candidate n that r lets see h."""
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    path: ClassVar[tuple[str, ...]] = ("kept",)
     forget_gate: ClassVar[str | None] = "z"
     fixed_activation: ClassVar[str | None] = "tanh"
 
@@ -36,7 +37,8 @@ class GRULayer(MatrixRecurrence):
         plan.own["gates"] = (cells, steps, batch, 3 * size)
         # h U_n + c on the way forward, its gradient on the way back.
         plan.own["recalled"] = (cells, steps, batch, size)
-        plan.shared["slope_r"] = (cells, block_length(spec, cells), batch, size)
+        for name in ("slope_r", "kept"):
+            plan.shared[name] = (cells, block_length(spec, cells), batch, size)
         if spec.bias:
             plan.biases["c"] = (size,)
         return plan
@@ -108,6 +110,7 @@ class GRULayer(MatrixRecurrence):
         wide, narrow = slice(0, 2 * size), slice(2 * size, None)
         # What U sees: dL/da for r and z, but dL/d(h U_n) = r dL/da_n in n's place.
         seen = self.cell(self.shared("step", (self.cells, *self.arrays.own["a"].shape[2:])))
+        kept = self.loop(self._kept(len(slope)))
         for k in range(len(slope) - 1, -1, -1):
             grad_h_k, slope_k, out = grad_h[k + 1], slope[k], grad_a[k]
             to_r, to_z, to_n = (slope_k[..., m * size : (m + 1) * size] for m in range(3))
@@ -119,10 +122,17 @@ class GRULayer(MatrixRecurrence):
             seen[..., narrow] = recalled[k]
             product(seen, weight, out=grad_h[k])
             # The direct path h_{t-1} -> h_t, through z alone.
-            multiply(grad_h_k, gates[k][..., size : 2 * size], out=seen[..., :size])
-            add(grad_h[k], seen[..., :size], out=grad_h[k])
+            multiply(grad_h_k, gates[k][..., size : 2 * size], out=kept[k])
+            add(grad_h[k], kept[k], out=grad_h[k])
             if external is not None and k:
                 add(grad_h[k], external[k - 1], out=grad_h[k])
+
+    def _kept(self, steps: int) -> Array:
+        """Room for z * dL/dh of the steps just run, (S, n, B, H)."""
+        return self.shared("kept", (self.cells, steps, *self._step_shape()[1:]))
+
+    def _path_gradients(self, states: tuple[Array, ...]) -> dict[str, Array]:
+        return {"kept": self._kept(states[0].shape[1] - 1)}
 
     def _scaled_like_a(self) -> tuple[Array, ...]:
         return (self.arrays.own["recalled"],)

@@ -24,6 +24,7 @@ class LSTMLayer(MatrixRecurrence):
     """A cell state c that the forget gate carries on, beside the h that the gates read."""
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    path: ClassVar[tuple[str, ...]] = ("c", "kept")
     forget_gate: ClassVar[str | None] = "f"
     states: ClassVar[int] = 2
     fixed_activation: ClassVar[str | None] = "tanh"
@@ -35,7 +36,8 @@ class LSTMLayer(MatrixRecurrence):
         plan.own["gates"] = (cells, steps, batch, 4 * size)
         plan.own["c"] = (cells, steps + 1, batch, size)
         plan.own["tanh_c"] = (cells, steps, batch, size)
-        plan.shared["slope_c"] = (cells, block_length(spec, cells), batch, size)
+        for name in ("slope_c", "grad_c"):
+            plan.shared[name] = (cells, block_length(spec, cells), batch, size)
         return plan
 
     def _forward_steps(self, block: slice) -> None:
@@ -93,23 +95,32 @@ class LSTMLayer(MatrixRecurrence):
         xp, size = self.backend.xp, self.spec.hidden_size
         product, multiply, add = self.product(), xp.multiply, xp.add
         slope, slope_c, forget = local
-        # grad_c[k + 1] is what c receives from the step after; what comes through h joins here.
-        grad_h, grad_c = states
+        # kept[k + 1] is what c receives from the step after; what comes through h joins here.
+        grad_h, kept = states
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         grad_a_by_gate = self._by_gate(self.arrays.own["a"], steps)
         slope_by_gate = slope.reshape(*slope.shape[:-1], 4, size)
         weight = self.cell(self.transposed())
-        total = self.cell(self.shared("step", self._step_shape()))
+        grad_c = self.loop(self._grad_c(len(slope)))
         for k in range(len(slope) - 1, -1, -1):
             grad_h_k, slope_k, out = grad_h[k + 1], slope_by_gate[k], grad_a_by_gate[k]
+            total = grad_c[k]
             multiply(grad_h_k, slope_c[k], out=total)
-            add(total, grad_c[k + 1], out=total)
+            add(total, kept[k + 1], out=total)
             multiply(total[..., None, :], slope_k[..., :3, :], out=out[..., :3, :])
             multiply(grad_h_k, slope_k[..., 3, :], out=out[..., 3, :])
-            multiply(total, forget[k], out=grad_c[k])
+            multiply(total, forget[k], out=kept[k])
             product(grad_a[k], weight, out=grad_h[k])
             if external is not None and k:
                 add(grad_h[k], external[k - 1], out=grad_h[k])
+
+    def _grad_c(self, steps: int) -> Array:
+        """Room for the total dL/dc of the steps just run, (S, n, B, H)."""
+        return self.shared("grad_c", (self.cells, steps, *self._step_shape()[1:]))
+
+    def _path_gradients(self, states: tuple[Array, ...]) -> dict[str, Array]:
+        kept = states[1][:, :-1]
+        return {"c": self._grad_c(kept.shape[1]), "kept": kept}
 
     def _by_gate(self, array: Array, steps: slice) -> Array:
         """Steps of (S, T, B, 4H) for the loop, as (n, ..., B, 4, H)."""

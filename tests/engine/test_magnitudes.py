@@ -13,6 +13,7 @@ import pytest
 from engine.spec import InitSpec, NetworkSpec
 from engine.verdict import judge
 from tests.engine import reference
+from tests.engine.reference_gates import gated_truth
 from tests.engine.support import (
     build,
     cell_parameters,
@@ -204,6 +205,47 @@ def test_cells_of_one_stack_keep_their_own_exponents():
     assert ends[0] < -400
     assert abs(ends[1]) < 5
     assert ends[2] > 400
+
+
+def assert_gates_true(network, x, target):
+    fields = network.evaluate(x, target)
+    true = gated_truth(network.spec, cell_parameters(network), x[0], target[0])
+    np.testing.assert_allclose(fields.log10_grad_h[0], true.log10_grad_h, rtol=0, atol=BAR)
+    assert set(fields.log10_path) == set(true.log10_path)
+    for name, expected in true.log10_path.items():
+        np.testing.assert_allclose(fields.log10_path[name][0], expected, rtol=0, atol=BAR)
+    return true
+
+
+@needs_long_double
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_paths_of_contracting_gates(kind, dtype, depth):
+    spec = recurrent(kind, steps=1600 // depth, dtype=dtype, depth=depth)
+    network = build(spec, InitSpec(weight_scale=0.3, recurrent_scale=0.3))
+    # The top layer forgets faster, so that the lower one's scales are other ones.
+    for layer in range(1, depth + 1):
+        network.parameters[f"layer{layer}.b"][...] = -0.5 * layer
+    true = assert_gates_true(network, *problem(spec))
+    assert true.log10_path["kept"].min() < -200
+
+
+@needs_long_double
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_paths_of_exploding_gates(kind, dtype):
+    """Without input every gate stays at 1/2 and h at 0, while U = 4 I multiplies by 3/2 a step."""
+    spec = recurrent(kind, steps=2400, dtype=dtype)
+    network = build(spec, InitSpec())
+    candidate = slice(16, 24)
+    network.parameters["layer1.U"][...] = 0.0
+    network.parameters["layer1.U"][0, :, candidate] = 4.0 * np.eye(8)
+    x, target = problem(spec)
+    x[...] = 0.0
+    true = assert_gates_true(network, x, target)
+    assert true.log10_path["kept"].max() > 400
+    np.testing.assert_allclose(np.diff(true.log10_path["kept"][0, 5:-5]), -np.log10(1.5))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e-6, 1e4, 1e7])

@@ -25,6 +25,8 @@ def test_shapes_and_types(kind):
         name: getattr(fields, name)
         for name in ("log10_grad_h", "activation_rms", "zero_fraction", "saturated_fraction")
     } | fields.log10_grad_gates
+    assert tuple(fields.log10_path) == ARCHITECTURES[kind].layer.path
+    arrays |= fields.log10_path
     if not gates:
         arrays["log10_grad_a"] = fields.log10_grad_a
     for name, values in arrays.items():

@@ -103,6 +103,8 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
         arrays["log10_grad_a"] = frame.log10_grad_a
     for gate, field in frame.log10_grad_gates.items():
         arrays[f"gates/{gate}"] = field
+    for name, field in frame.log10_path.items():
+        arrays[f"path/{name}"] = field
     for name, array in parameters.items():
         arrays[f"param/{name}"] = array
         arrays[f"grad/{name}"] = network.gradient(name)[0]
