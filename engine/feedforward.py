@@ -1,4 +1,7 @@
-"""What all feed-forward layers share: h = phi(affine(x) + b), and its backward pass."""
+"""What all feed-forward layers share: h = phi(affine(x) + b), and its backward pass.
+
+With a residual connection h = phi(affine(x) + b) + x, in layers whose output is shaped like x.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, sum_over_samples
-from engine.magnitude import ScaledGradient
+from engine.magnitude import ScaledGradient, add_scaled
 
 if TYPE_CHECKING:
     from engine.arrays import Array
@@ -31,33 +34,61 @@ class FeedForwardLayer(Layer):
 
     def forward(self, x: Array) -> Array:
         xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
+        phi = self.arrays.own.get("phi", h)
         self._linear(x[:, 0], a[:, 0])
+        self._project(a)
         if "b" in self.arrays.parameters:
             flat = a.reshape(self.cells, -1, a.shape[-1])
             xp.add(flat, self.arrays.parameters["b"][:, None], out=flat)
-        self.activation.forward(xp, a, h)
-        self._probe_activations(h, slice(0, 1))
+        self.activation.forward(xp, a, phi)
+        if phi is not h:
+            xp.add(phi, x, out=h)
+        self._probe_activations(h, phi, slice(0, 1))
         return h
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
-        xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
-        self.probe.log2_grad_h[:] = self.rescale(gradient)
+        import numpy as np
+
+        xp, a = self.backend.xp, self.arrays.own["a"]
+        phi = self.arrays.own.get("phi", self.arrays.own["h"])
+        probe = self.probe
+        probe.log2_grad_h[:] = self.rescale(gradient)
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
-        self.activation.slope(xp, a, h, slope)
+        self.activation.slope(xp, a, phi, slope)
         self._probe_saturation(slope, slice(0, 1))
         # a has served: its buffer carries dL/da from here on.
         xp.multiply(gradient.data, slope, out=a)
         grad_a = ScaledGradient(a, gradient.exponent)
-        self.probe.log2_grad_a[:] = self.rescale(grad_a)
-        below = ScaledGradient(into, grad_a.exponent)
+        probe.log2_grad_a[:] = self.rescale(grad_a)
+        grad_p, log2_grad_p = self._projection_gradient(grad_a)
+        below = ScaledGradient(into, grad_p.exponent)
         if into is not None:
-            self._linear_backward(a[:, 0], into[:, 0])
-        exponent = self.align(grad_a, self.probe.log2_grad_a, self.log2_x)
-        self._weight_gradient(x[:, 0], a[:, 0])
+            below = self._below(grad_p, gradient, into)
+        of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
+        exponent = of_weights
+        if grad_p is not grad_a:
+            # gain and b meet n and 1, which have no scale.
+            none = np.zeros_like(log2_grad_p)
+            exponent = self.align(grad_a, probe.log2_grad_a, none, self._scaled_like_a())
+        self._weight_gradient(x[:, 0], grad_p.data[:, 0])
         if "b" in self.arrays.parameters:
             sum_over_samples(self.backend, a, self.arrays.gradients["b"])
-        self._probe_parameters(exponent)
+        if self.normaliser is not None:
+            self.normaliser.sum_gain()
+        self._probe_parameters(exponent, of_weights)
         return below
+
+    def _below(
+        self, grad_p: ScaledGradient, gradient: ScaledGradient, into: Array
+    ) -> ScaledGradient:
+        """dL/dx: the branch's part, through W, and where there is a skip dL/dh itself."""
+        if "phi" not in self.arrays.own:
+            self._linear_backward(grad_p.data[:, 0], into[:, 0])
+            return ScaledGradient(into, grad_p.exponent)
+        # dL/dh may lie where dL/dx goes, so the branch needs room of its own.
+        branch = ScaledGradient(self.arrays.scratch("branch", into.shape), grad_p.exponent)
+        self._linear_backward(grad_p.data[:, 0], branch.data[:, 0])
+        return add_scaled(self.backend, branch, gradient, into)
 
 
 def buffers(cells: int, batch: int, output_shape: Shape) -> tuple[dict[str, Shape], Shape]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
 from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power, within
+from engine.normalisation import Normaliser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from engine.arrays import Exponents, HostArray
     from engine.backend import Backend
+    from engine.connections import SkipStream
     from engine.initialisers import Role, WeightSpec
     from engine.spec import NetworkSpec
 
@@ -41,6 +43,7 @@ class LayerPlan:
     Attributes:
         weights: parameters drawn by an initialiser.
         biases: shapes of parameters drawn from N(0, bias_scale^2).
+        gains: shapes of parameters that start at 1.
         own: buffers the layer keeps from forward to backward.
         shared: scratch that layers use one after another; the largest of a name is allocated.
         output_shape: one sample's h, (features,) or (height, width, channels).
@@ -51,10 +54,12 @@ class LayerPlan:
     own: dict[str, Shape]
     shared: dict[str, Shape]
     output_shape: Shape
+    gains: dict[str, Shape] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Shape]:
         """Every parameter's shape, weights first."""
-        return {name: weight.shape for name, weight in self.weights.items()} | self.biases
+        weights = {name: weight.shape for name, weight in self.weights.items()}
+        return weights | self.biases | self.gains
 
 
 @dataclass(slots=True)
@@ -85,6 +90,10 @@ class Arrays:
     shared: Mapping[str, Array]
     #: log2 scale of each parameter gradient, (S,) integers on the host.
     exponents: dict[str, Exponents] = field(default_factory=dict)
+
+    def scratch(self, name: str, shape: Shape) -> Array:
+        """The front of the shared buffer `name`, in this shape."""
+        return self.shared[name][: math.prod(shape)].reshape(shape)
 
 
 class Layer(ABC):
@@ -131,6 +140,9 @@ class Layer(ABC):
             log2_grad_gates={name: np.zeros(shape) for name in self.gates},
             log2_path={name: np.zeros(shape) for name in self.path},
         )
+        self.normaliser = None if spec.norm == "none" else Normaliser(spec.norm, arrays, backend)
+        #: What a residual connection over several layers carries; the network sets it.
+        self.stream: SkipStream | None = None
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 
@@ -146,11 +158,11 @@ class Layer(ABC):
         memory with `gradient.data`; None spares it for the first layer.
         """
 
-    def _probe_activations(self, h: Array, steps: slice) -> None:
-        """Record the statistics of h, shape (S, steps, B, ...)."""
+    def _probe_activations(self, h: Array, phi: Array, steps: slice) -> None:
+        """Record the size of h and the zeros of phi's own output, both (S, steps, B, ...)."""
         probe = self.probe
         probe.log2_h[:, steps] = log2_rms(self.backend, h)
-        probe.zero_fraction[:, steps] = self._share(h, self.backend.xp.equal, 0.0)
+        probe.zero_fraction[:, steps] = self._share(phi, self.backend.xp.equal, 0.0)
 
     def _probe_saturation(self, slope: Array, steps: slice) -> None:
         """Record the share of saturated units of a cell with a single pre-activation."""
@@ -160,12 +172,48 @@ class Layer(ABC):
         else:
             probe.saturated_fraction[:, steps] = self._saturated_share(slope, self.activation)
 
-    def _probe_parameters(self, exponent: Exponents) -> None:
-        """Record the parameter gradients' magnitudes, and `exponent`, (S,), as their scale."""
+    def _project(self, p: Array) -> None:
+        """Turn x W, shaped like a, into what the bias is added to."""
+        if self.stream is not None:
+            self.stream.forward(p)
+        if self.normaliser is not None:
+            self.normaliser.forward(p)
+
+    def _projection_gradient(self, grad_a: ScaledGradient) -> tuple[ScaledGradient, HostArray]:
+        """dL/d(x W) and its log2 RMS (S, T), given dL/da, which keeps its own data.
+
+        Where nothing lies between the two, they are one and the same.
+        """
+        import numpy as np
+
+        sizes = self.probe.log2_grad_a
+        if self.normaliser is None and self.stream is None:
+            return grad_a, sizes
+        if self.normaliser is None:
+            copy = self.arrays.scratch("grad_p", grad_a.data.shape)
+            self.backend.xp.copyto(copy, grad_a.data)
+            grad_p = ScaledGradient(copy, grad_a.exponent)
+        else:
+            if self.normaliser.across_time:
+                # Sums over time need one scale for all steps.
+                exponent = self.align(grad_a, sizes, np.zeros_like(sizes), self._scaled_like_a())
+                grad_a.exponent = exponent[:, None].repeat(sizes.shape[1], axis=1)
+            grad_p = self.normaliser.backward(grad_a, self.rescale)
+        if self.stream is not None:
+            self.stream.backward(grad_p)
+        return grad_p, self.rescale(grad_p)
+
+    def _scaled_like_a(self) -> tuple[Array, ...]:
+        """Gradients (S, T, ...) beside dL/da that are summed over time for a parameter's."""
+        return () if self.normaliser is None else (self.normaliser.grad_gain_steps,)
+
+    def _probe_parameters(self, exponent: Exponents, of_weights: Exponents) -> None:
+        """Record the parameter gradients' magnitudes and scales (S,): W's, and all the others'."""
         for name, gradient in self.arrays.gradients.items():
-            self.arrays.exponents[name] = exponent
+            scale = of_weights if name == "W" else exponent
+            self.arrays.exponents[name] = scale
             size = log2_rms(self.backend, gradient, lead=1)
-            self.probe.log2_grad_params[name] = size + exponent
+            self.probe.log2_grad_params[name] = size + scale
 
     def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
         """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""

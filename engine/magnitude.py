@@ -99,3 +99,22 @@ def multiply_by_power(backend: Backend, data: Array, exponent: Exponents) -> Non
         return
     factors = np.ldexp(1.0, np.maximum(exponent, -1080)).reshape(shape)
     backend.xp.multiply(data, backend.asarray(factors), out=data)
+
+
+def add_scaled(
+    backend: Backend, one: ScaledGradient, other: ScaledGradient, out: Array
+) -> ScaledGradient:
+    """Write one + other to `out`, which may be the data of either; both may be rescaled."""
+    import numpy as np
+
+    exponent = one.exponent
+    if not np.array_equal(exponent, other.exponent):
+        # The scale of the larger, by what they are and not by what they were once scaled with.
+        sizes = [log2_rms(backend, part.data) + part.exponent for part in (one, other)]
+        largest = np.fmax(*(np.where(np.isfinite(size), size, -math.inf) for size in sizes))
+        chosen = np.where(np.isfinite(largest), largest, np.maximum(exponent, other.exponent))
+        exponent = np.rint(chosen).astype(np.int64)
+        for part in (one, other):
+            multiply_by_power(backend, part.data, part.exponent - exponent)
+    backend.xp.add(one.data, other.data, out=out)
+    return ScaledGradient(out, exponent)

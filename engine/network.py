@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from engine.architectures import ARCHITECTURES
+from engine.connections import (
+    DENSE_BUFFERS,
+    DenseBlock,
+    SkipStream,
+    dense_input,
+    plan_dense,
+    plan_skip,
+)
 from engine.errors import MemoryShortage
 from engine.initialisers import INITIALISERS
 from engine.layer import Arrays, LayerPlan, Shape, matrix_gradient, sum_over_samples
 from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power
+from engine.normalisation import plan_normalisation
 from engine.verdict import Overflow
 
 if TYPE_CHECKING:
@@ -67,11 +77,16 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
     layer_class = ARCHITECTURES[spec.kind].layer
     layers: list[LayerPlan] = []
     shape = spec.input_shape
-    shared: dict[str, Shape] = {}
+    shared: dict[str, Shape] = plan_dense(spec, cells) if spec.dense else {}
     parameters: dict[str, Shape] = {}
     widest = 0
     for index in range(spec.depth):
-        plan = layer_class.plan(spec, index, shape, cells)
+        reads = dense_input(spec, index) if spec.dense else shape
+        plan = layer_class.plan(spec, index, reads, cells)
+        if spec.norm != "none":
+            plan_normalisation(spec.norm, plan)
+        if spec.residual:
+            plan_skip(layer_class.recurrent, plan, reads)
         layers.append(plan)
         for name, wanted in plan.shared.items():
             if prod(wanted) > prod(shared.get(name, (0,))):
@@ -79,7 +94,8 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
         for name, parameter in plan.parameters().items():
             parameters[f"layer{index + 1}.{name}"] = parameter
         shape = plan.output_shape
-        widest = max(widest, prod(shape))
+        # Gradients of outputs, and, above the first layer, of what is read.
+        widest = max(widest, prod(shape), prod(reads) if index else 0)
     parameters["readout.W"] = (shape[-1], spec.output_size)
     parameters["readout.b"] = (spec.output_size,)
     steps = spec.time_steps if spec.depth > 1 else 1
@@ -144,6 +160,15 @@ class Network:
                 shared=shared,
             )
             self.layers.append(layer_class(spec, arrays, backend, self.cells))
+        self._stream = None
+        if "stream" in shared:
+            self._stream = SkipStream(backend, shared["stream"].reshape(plan.shared["stream"]))
+            for member in self.layers[::2]:
+                member.stream = self._stream
+        self._dense = None
+        if spec.dense:
+            values, gradients = (shared[name].reshape(plan.shared[name]) for name in DENSE_BUFFERS)
+            self._dense = DenseBlock(spec, backend, values, gradients)
         self._exponents: dict[str, NDArray[np.int64]] = {}
         self._log2_params: dict[str, HostArray] = {}
         self._states: dict[str, list[Array]] = {
@@ -187,6 +212,8 @@ class Network:
                         axis=-1,
                     )
                     self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
+                for name in layer.gains:
+                    self.parameters[f"layer{index + 1}.{name}"].fill(1.0)
                 for place, (name, shape) in enumerate(layer.biases.items()):
                     rng = np.random.default_rng([init.seed, index + 1, len(layer.weights) + place])
                     drawn = rng.standard_normal(shape) * init.bias_scale
@@ -230,9 +257,12 @@ class Network:
 
     def _forward(self, x: Array, target: Array) -> Array:
         """The error y - target, (S, B, outputs)."""
-        h = x
-        for layer in self.layers:
-            h = layer.forward(h)
+        if self._stream is not None:
+            self._stream.start()
+        h = reads = x if self._dense is None else self._dense.start(x)
+        for index, layer in enumerate(self.layers):
+            h = layer.forward(reads)
+            reads = h if self._dense is None else self._dense.append(index, h)
         self._features = self._pool(h[:, -1])
         y = self.backend.xp.matmul(self._features, self.parameters["readout.W"])
         y += self.parameters["readout.b"][:, None]
@@ -251,6 +281,11 @@ class Network:
         xp = self.backend.xp
         inputs = [x, *(self._output(layer) for layer in self.layers[:-1])]
         log2_inputs = [log2_rms(self.backend, x), *(lay.probe.log2_h for lay in self.layers[:-1])]
+        if self._dense is not None:
+            inputs = [self._dense.input(index) for index in range(len(self.layers))]
+            log2_inputs = list(accumulate(log2_inputs, np.maximum))
+        if self._stream is not None:
+            self._stream.start()
         exponents = np.zeros((self.cells, 1), dtype=np.int64)
         error *= 2.0 / (error.shape[1] * error.shape[2])
         grad_y = ScaledGradient(error[:, None], exponents)
@@ -272,6 +307,8 @@ class Network:
                 shape = inputs[index].shape
                 into = self._grad[: prod(shape)].reshape(shape)
             below = layer.backward(inputs[index], below, into)
+            if self._dense is not None and index:
+                below = self._dense.collect(index, below)
             for name, exponent in layer.arrays.exponents.items():
                 self._exponents[f"layer{index + 1}.{name}"] = exponent
                 self._log2_params[f"layer{index + 1}.{name}"] = layer.probe.log2_grad_params[name]

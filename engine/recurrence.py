@@ -85,22 +85,20 @@ class RecurrentLayer(Layer):
         """
         return {}
 
-    def _scaled_like_a(self) -> tuple[Array, ...]:
-        """Gradients (S, T, B, ...) beside dL/da that `_recurrent_gradients` sums over time."""
-        return ()
-
     def forward(self, x: Array) -> Array:
         xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
         parameters = self.arrays.parameters
         flat = a.reshape(self.cells, -1, a.shape[-1])
         xp.matmul(x.reshape(self.cells, -1, x.shape[-1]), parameters["W"], out=flat)
+        self._project(a)
         self._prepare_forward()
         for block in self._blocks():
             steps = a[:, block]
             if "b" in parameters:
                 xp.add(steps, parameters["b"][:, None, None], out=steps)
             self._forward_steps(block)
-            self._probe_activations(h[:, block.start + 1 : block.stop + 1], block)
+            after = h[:, block.start + 1 : block.stop + 1]
+            self._probe_activations(after, after, block)
         return h[:, 1:]
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
@@ -109,24 +107,32 @@ class RecurrentLayer(Layer):
         a, h = self.arrays.own["a"], self.arrays.own["h"]
         exponents = np.zeros((self.cells, self.spec.time_steps), dtype=np.int64)
         self._through_time(gradient, exponents)
-        below = ScaledGradient(into, exponents)
         grad_a = ScaledGradient(a, exponents)
-        flat = a.reshape(self.cells, -1, a.shape[-1])
+        grad_p, log2_grad_p = self._projection_gradient(grad_a)
+        below = ScaledGradient(into, grad_p.exponent)
+        flat = grad_p.data.reshape(self.cells, -1, a.shape[-1])
         if into is not None:
             weight = self.arrays.parameters["W"].swapaxes(-1, -2)
             rows = into.reshape(self.cells, -1, into.shape[-1])
             self.backend.xp.matmul(flat, weight, out=rows)
         probe = self.probe
-        # What a step's dL/da meets in the two weight gradients: x_t, and h_{t-1} with h_0 = 0.
-        log2_x = np.broadcast_to(self.log2_x, probe.log2_h.shape).copy()
-        np.maximum(log2_x[:, 1:], probe.log2_h[:, :-1], out=log2_x[:, 1:])
-        exponent = self.align(grad_a, probe.log2_grad_a, log2_x, self._scaled_like_a())
+        # What a step's dL/da meets in parameter gradients: h_{t-1} with h_0 = 0, and x_t or n.
+        log2_met = np.zeros_like(probe.log2_h)
+        if grad_p is grad_a:
+            log2_met[...] = self.log2_x
+        np.maximum(log2_met[:, 1:], probe.log2_h[:, :-1], out=log2_met[:, 1:])
+        exponent = self.align(grad_a, probe.log2_grad_a, log2_met, self._scaled_like_a())
+        of_weights = exponent
+        if grad_p is not grad_a:
+            of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         samples = x.reshape(self.cells, -1, x.shape[-1])
         matrix_gradient(self.backend, samples, flat, self.arrays.gradients["W"])
         self._recurrent_gradients(h[:, 1:-1])
         if "b" in self.arrays.parameters:
             sum_over_samples(self.backend, a, self.arrays.gradients["b"])
-        self._probe_parameters(exponent)
+        if self.normaliser is not None:
+            self.normaliser.sum_gain()
+        self._probe_parameters(exponent, of_weights)
         return below
 
     def _through_time(self, gradient: ScaledGradient, exponents: Exponents) -> None:

@@ -10,7 +10,8 @@ class NetworkSpec:
     """Everything that decides array shapes; cells of one stack share it.
 
     `input_shape` is (features,) or, for images, (height, width, channels).
-    `time_steps` is 1 for feed-forward networks.
+    `time_steps` is 1 for feed-forward networks. `residual` and `dense` add the connections of
+    engine/connections.py, not both; `norm` is "none" or a name of engine/normalisation.py.
     """
 
     kind: str
@@ -25,6 +26,9 @@ class NetworkSpec:
     kernel_size: int = 3
     padding: str = "zero"
     dtype: str = "float32"
+    residual: bool = False
+    dense: bool = False
+    norm: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.initialisers import INITIALISERS
+from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
 from scenarios.tasks import TASKS
 
@@ -175,6 +176,27 @@ _DECLARED = (
     ),
     Field(
         "network.bias", bool, "bias", "Whether every layer adds a bias to its pre-activation.", True
+    ),
+    Field(
+        "network.residual",
+        bool,
+        "residual",
+        "Adds to a layer's output its input, where shapes agree; in an IndRNN, over two layers.",
+        False,
+    ),
+    Field(
+        "network.dense",
+        bool,
+        "dense",
+        "Lets every layer read the input and the outputs of all layers below, side by side.",
+        False,
+    ),
+    _choice(
+        "network.norm",
+        "normalisation",
+        "Normalises what the input weights give: over each sample (layer) or over the batch.",
+        "none",
+        lambda: ("none", *NORMALISATIONS),
     ),
     _choice(
         SCHEME,

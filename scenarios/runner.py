@@ -126,6 +126,8 @@ def network_spec(scenario: Scenario) -> NetworkSpec:
     optional: dict[str, Any] = {
         "kernel_size": network.kernel_size,
         "padding": network.padding,
+        "residual": network.residual,
+        "dense": network.dense,
         "time_steps": scenario.task.time_steps,
     }
     return NetworkSpec(
@@ -137,6 +139,7 @@ def network_spec(scenario: Scenario) -> NetworkSpec:
         input_shape=task.input_shape(scenario),
         output_size=task.output_size,
         bias=network.bias,
+        norm=network.norm,
         dtype=scenario.run.dtype,
         **{name: value for name, value in optional.items() if value is not None},
     )

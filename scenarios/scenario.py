@@ -27,9 +27,12 @@ class Network:
     depth: int
     hidden_size: int
     bias: bool
+    norm: str
     activation: str | None = None
     kernel_size: int | None = None
     padding: str | None = None
+    residual: bool | None = None
+    dense: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,13 @@ def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) ->
             key="init.recurrent_lower",
             value=lower,
         )
+    if values.get("network.residual") and values.get("network.dense"):
+        raise ScenarioError(
+            origin("network.dense"),
+            "must be false while network.residual is true",
+            key="network.dense",
+            value=True,
+        )
     channels, width = values.get("task.image_channels"), values["network.hidden_size"]
     narrow = isinstance(channels, int) and isinstance(width, int) and channels > width
     if narrow and values[SCHEME] == "delta_orthogonal":

@@ -55,7 +55,7 @@ ARCHITECTURES.register(
         name="mlp",
         title="Deep MLP",
         layer=DenseLayer,
-        fields=frozenset({"network.activation", "task.input_size"}),
+        fields=frozenset({"network.activation", "network.residual", "task.input_size"}),
         hop_scale="init.weight_scale",
     )
 )
@@ -69,6 +69,7 @@ ARCHITECTURES.register(
                 "network.activation",
                 "network.kernel_size",
                 "network.padding",
+                "network.residual",
                 "task.image_size",
                 "task.image_channels",
             }
@@ -101,7 +102,13 @@ ARCHITECTURES.register(
         title="IndRNN",
         layer=IndRNNLayer,
         fields=_RECURRENT_FIELDS
-        | {"network.activation", "init.recurrent_lower", "init.recurrent_upper"},
+        | {
+            "network.activation",
+            "network.residual",
+            "network.dense",
+            "init.recurrent_lower",
+            "init.recurrent_upper",
+        },
         hop_scale="init.recurrent_scale",
     )
 )

@@ -135,7 +135,7 @@ class GRULayer(MatrixRecurrence):
         return {"kept": self._kept(states[0].shape[1] - 1)}
 
     def _scaled_like_a(self) -> tuple[Array, ...]:
-        return (self.arrays.own["recalled"],)
+        return (*super()._scaled_like_a(), self.arrays.own["recalled"])
 
     def _recurrent_gradients(self, h: Array) -> None:
         size, own, gradients = self.spec.hidden_size, self.arrays.own, self.arrays.gradients

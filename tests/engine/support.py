@@ -7,17 +7,48 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
 from engine.network import Network
+from engine.normalisation import NORMALISATIONS
 from engine.spec import InitSpec, NetworkSpec
 
 KINDS = ("mlp", "cnn", "rnn", "irnn", "indrnn", "lstm", "gru")
 
 #: Their derivative has no jump, so a difference quotient can be trusted everywhere.
 SMOOTH = ("sigmoid", "tanh", "gelu", "silu", "softplus", "linear")
+
+
+def variants(kind: str) -> list[dict[str, Any]]:
+    """Every way to connect and normalise that a kind has, the plain chain left out."""
+    connections = [{name: True} for name in ("residual", "dense") if has(kind, f"network.{name}")]
+    return [
+        {**connection, "norm": norm}
+        for norm in ("none", *NORMALISATIONS)
+        for connection in ({}, *connections)
+        if connection or norm != "none"
+    ]
+
+
+def has(kind: str, key: str) -> bool:
+    """Whether scenarios of this kind have the field `key`."""
+    return key in ARCHITECTURES[kind].fields
+
+
+def words(changes: dict[str, Any]) -> str:
+    """A test's name for changes to a spec."""
+    return "-".join(n if v is True else str(v) for n, v in changes.items() if v != "none")
+
+
+#: Every kind with every way to connect and normalise its layers.
+CONNECTED = [
+    pytest.param(kind, changes, id=f"{kind}-{words(changes)}")
+    for kind in KINDS
+    for changes in variants(kind)
+]
 
 
 def small_spec(kind: str, activation: str = "tanh", **changes: Any) -> NetworkSpec:

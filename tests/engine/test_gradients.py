@@ -8,6 +8,7 @@ import pytest
 from engine.architectures import ARCHITECTURES
 from engine.spec import InitSpec
 from tests.engine.support import (
+    CONNECTED,
     KINDS,
     SMOOTH,
     activations_of,
@@ -43,6 +44,15 @@ CASES = [
         for k in KINDS
         if ARCHITECTURES[k].recurrent
     ),
+    *(
+        pytest.param(small_spec(case.values[0], depth=5, **case.values[1]), id=case.id)
+        for case in CONNECTED
+    ),
+    pytest.param(small_spec("cnn", "relu", residual=True, norm="batch"), id="cnn-relu-residual"),
+    pytest.param(small_spec("mlp", "silu", residual=True, hidden_size=5), id="mlp-from-the-input"),
+    pytest.param(small_spec("rnn", norm="layer", bias=False), id="rnn-layer-no-bias"),
+    pytest.param(small_spec("mlp", norm="batch", batch_size=1), id="mlp-batch-of-one"),
+    pytest.param(small_spec("gru", norm="layer", hidden_size=3), id="gru-layer-width-3"),
 ]
 
 
@@ -93,10 +103,11 @@ def test_evaluate_and_loss_agree(kind):
     assert network.evaluate(x, target).loss == pytest.approx(network.loss(x, target), rel=1e-14)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_stack_is_its_cells_side_by_side(kind, dtype):
-    spec = small_spec(kind, dtype=dtype, time_steps=9 if ARCHITECTURES[kind].recurrent else 1)
+def test_a_stack_is_its_cells_side_by_side(kind, changes, dtype):
+    steps = 9 if ARCHITECTURES[kind].recurrent else 1
+    spec = small_spec(kind, dtype=dtype, time_steps=steps, **changes)
     inits = [
         InitSpec(weight_scale=0.3, recurrent_scale=0.2, bias_scale=0.5, seed=1),
         InitSpec(weight_scale=1.7, recurrent_scale=1.9, seed=2),
@@ -122,9 +133,9 @@ def test_a_stack_is_its_cells_side_by_side(kind, dtype):
             assert error < bar, (name, error)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_same_network_gives_the_same_bytes(kind):
-    spec = small_spec(kind, dtype="float32")
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
+def test_the_same_network_gives_the_same_bytes(kind, changes):
+    spec = small_spec(kind, dtype="float32", **changes)
     x, target = problem(spec)
     runs = []
     for _ in range(2):
@@ -139,9 +150,9 @@ def test_the_same_network_gives_the_same_bytes(kind):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_evaluate_leaves_its_inputs_alone(kind):
-    spec = small_spec(kind)
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
+def test_evaluate_leaves_its_inputs_alone(kind, changes):
+    spec = small_spec(kind, **changes)
     network = build(spec)
     x, target = problem(spec)
     kept = x.copy(), target.copy(), {n: np.array(p) for n, p in network.parameters.items()}

@@ -10,6 +10,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.support import (
+    CONNECTED,
     KINDS,
     activations_of,
     build,
@@ -36,6 +37,11 @@ VARIANTS = [
     pytest.param("rnn", {"depth": 1, "time_steps": 150}, id="rnn-long"),
     pytest.param("indrnn", {"depth": 4, "time_steps": 20, "activation": "relu"}, id="indrnn-deep"),
     *(pytest.param(kind, {"depth": 1, "bias": False}, id=f"{kind}-one-layer") for kind in KINDS),
+    *(pytest.param(c.values[0], {"depth": 5, **c.values[1]}, id=c.id) for c in CONNECTED),
+    pytest.param("mlp", {"depth": 40, "residual": True, "hidden_size": 5}, id="mlp-residual-deep"),
+    pytest.param("cnn", {"depth": 12, "norm": "batch", "activation": "relu"}, id="cnn-batch-deep"),
+    pytest.param("indrnn", {"depth": 9, "residual": True, "norm": "layer"}, id="indrnn-blocks"),
+    pytest.param("indrnn", {"depth": 9, "dense": True, "time_steps": 15}, id="indrnn-dense-deep"),
 ]
 
 

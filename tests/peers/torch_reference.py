@@ -90,20 +90,25 @@ def _layers(
     """
     phi = torch.relu if spec.kind == "irnn" else ACTIVATIONS[spec.activation]
     below = list(inputs)
-    all_a, all_h = [], []
+    all_a, all_h, all_p = [], [], []
     for layer in range(1, spec.depth + 1):
-        own = {name: leaves.get(f"layer{layer}.{name}") for name in ("W", "U", "u", "b", "c")}
+        names = ("W", "U", "u", "b", "c", "gain")
+        own = {name: leaves.get(f"layer{layer}.{name}") for name in names}
         layer_a, layer_h = [], []
+        p = [_convolve(spec, x, own["W"]) if spec.kind == "cnn" else x @ own["W"] for x in below]
+        if spec.kind == "indrnn" and spec.residual and layer % 2 and layer > 1:
+            p = [step + before for step, before in zip(p, all_p[-2], strict=True)]
+        all_p.append(p)
+        projected = list(_normalise(spec, torch.stack(p), own["gain"]))
         if spec.kind in ("lstm", "gru"):
             cell = _lstm if spec.kind == "lstm" else _gru
-            layer_a, layer_h = cell(spec, own, below)
+            layer_a, layer_h = cell(spec, own, projected)
             all_a.append(layer_a)
             all_h.append(layer_h)
             below = layer_h
             continue
-        for step in below:
+        for x, a in zip(below, projected, strict=True):
             before = layer_h[-1] if layer_h else None
-            a = _convolve(spec, step, own["W"]) if spec.kind == "cnn" else step @ own["W"]
             if own["b"] is not None:
                 a = a + own["b"]
             if before is not None and spec.kind in ("rnn", "irnn"):
@@ -112,23 +117,40 @@ def _layers(
                 a = a + own["u"] * before
             a.retain_grad()
             h = phi(a)
+            if spec.residual and spec.kind != "indrnn" and x.shape == h.shape:
+                h = h + x
             h.retain_grad()
             layer_a.append(a)
             layer_h.append(h)
         all_a.append(layer_a)
         all_h.append(layer_h)
+        if spec.dense:
+            layer_h = [torch.cat(pair, dim=1) for pair in zip(below, layer_h, strict=True)]
         below = layer_h
     return all_a, all_h
 
 
+def _normalise(spec: NetworkSpec, p: Tensor, gain: Tensor | None) -> Tensor:
+    """P of all time steps, (T, B, ..., F), normalised and multiplied by the gain."""
+    if spec.norm == "none":
+        return p
+    if spec.norm == "layer":
+        return F.layer_norm(p, p.shape[2:]) * gain
+    rows = p.reshape(-1, p.shape[-1])
+    if len(rows) == 1:
+        # PyTorch refuses a single value, whose distance from its own mean is 0.
+        return (p - p) * gain
+    return F.batch_norm(rows, None, None, weight=gain, training=True).reshape(p.shape)
+
+
 def _lstm(
-    spec: NetworkSpec, own: Mapping[str, Tensor | None], below: list[Tensor]
+    spec: NetworkSpec, own: Mapping[str, Tensor | None], projected: list[Tensor]
 ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
     """The standard cell, gates i, f, g, o."""
     all_a, all_h = [], []
-    h = c = below[0].new_zeros(spec.batch_size, spec.hidden_size)
-    for step in below:
-        a = step @ own["W"] + h @ own["U"]
+    h = c = projected[0].new_zeros(spec.batch_size, spec.hidden_size)
+    for p in projected:
+        a = p + h @ own["U"]
         if own["b"] is not None:
             a = a + own["b"]
         gates = _kept(dict(zip("ifgo", a.chunk(4, dim=1), strict=True)))
@@ -141,13 +163,12 @@ def _lstm(
 
 
 def _gru(
-    spec: NetworkSpec, own: Mapping[str, Tensor | None], below: list[Tensor]
+    spec: NetworkSpec, own: Mapping[str, Tensor | None], projected: list[Tensor]
 ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
     """PyTorch's cell, gates r, z, n, with the second bias inside r's reach."""
     all_a, all_h = [], []
-    h = below[0].new_zeros(spec.batch_size, spec.hidden_size)
-    for step in below:
-        a = step @ own["W"]
+    h = projected[0].new_zeros(spec.batch_size, spec.hidden_size)
+    for a in projected:
         if own["b"] is not None:
             a = a + own["b"]
         (r, z, n), (u_r, u_z, u_n) = a.chunk(3, dim=1), (h @ own["U"]).chunk(3, dim=1)

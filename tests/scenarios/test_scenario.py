@@ -38,6 +38,8 @@ def test_defaults(tmp_path: Path) -> None:
         "network.depth": 10,
         "network.hidden_size": 64,
         "network.bias": True,
+        "network.residual": False,
+        "network.norm": "none",
         "init.scheme": "gaussian",
         "init.weight_scale": 1.0,
         "init.bias_scale": 0.0,

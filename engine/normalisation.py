@@ -1,0 +1,207 @@
+"""Normalisation of a layer's projection p = x W: a = gain n + b, n = (p - mean) / sqrt(var + eps).
+
+Mean and variance run over a group of values: one feature of a whole batch (batch normalisation), or
+all units of one sample at one time step (layer normalisation). In recurrent kinds the input's part
+of a is normalised and the recurrent one left alone, which keeps W x_t out of the time loop (Laurent
+et al. 2016, eq. 9). `gain` starts at 1; the layer's bias is the shift.
+
+Back through a group of N values, with dL/dn = gain * dL/da and s = sqrt(var + eps):
+
+    dL/dp = (dL/dn - mean(dL/dn) - n * mean(n * dL/dn)) / s
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.magnitude import WINDOW, ScaledGradient
+from engine.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.arrays import Array, HostArray
+    from engine.backend import Backend
+    from engine.layer import Arrays, LayerPlan, Shape
+
+#: Added to every variance, PyTorch's default too: a group of equal values becomes zeros, not nan.
+EPSILON = 1e-5
+
+
+class Grouping(ABC):
+    """Which values share a mean and a variance.
+
+    Attributes:
+        name: the word to type.
+        title: the name to show.
+        axis: the axis of `groups` that a group runs along.
+        across_time: whether a group holds several time steps.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    axis: ClassVar[int]
+    across_time: ClassVar[bool]
+
+    @abstractmethod
+    def shape(self, values: Shape) -> Shape:
+        """Three axes for values (S, T, B, ..., F): S, then groups and members, or the reverse."""
+
+    def statistics(self, values: Shape) -> Shape:
+        """The shape of one number a group, `axis` kept."""
+        shape = self.shape(values)
+        return (*shape[: self.axis], 1, *shape[self.axis + 1 :])
+
+
+NORMALISATIONS: Registry[Grouping] = Registry()
+
+
+class LayerGrouping(Grouping):
+    """All units of one sample at one time step (Ba, Kiros, Hinton 2016, eq. 3)."""
+
+    name = "layer"
+    title = "layer normalisation"
+    axis = 2
+    across_time = False
+
+    def shape(self, values: Shape) -> Shape:
+        return (values[0], values[1] * values[2], prod(values[3:]))
+
+
+class BatchGrouping(Grouping):
+    """One feature over batch, positions and time steps (Ioffe, Szegedy 2015, algorithm 1)."""
+
+    name = "batch"
+    title = "batch normalisation"
+    axis = 1
+    across_time = True
+
+    def shape(self, values: Shape) -> Shape:
+        return (values[0], prod(values[1:-1]), values[-1])
+
+
+NORMALISATIONS.register(LayerGrouping())
+NORMALISATIONS.register(BatchGrouping())
+
+
+def plan_normalisation(name: str, plan: LayerPlan) -> None:
+    """Add to a layer's plan, whose `a` has the projection's shape, what `Normaliser` works on."""
+    shape = plan.own["a"]
+    cells, steps, *_, features = shape
+    statistics = NORMALISATIONS[name].statistics(shape)
+    plan.gains["gain"] = (features,)
+    plan.own["normalised"] = shape
+    plan.own["inverse_deviation"] = statistics
+    plan.shared["mean"] = statistics
+    plan.shared["mean_product"] = statistics
+    plan.shared["grad_p"] = shape
+    plan.shared["grad_gain"] = (cells, steps, features)
+
+
+class Normaliser:
+    """One layer's normalisation, on the buffers that `plan_normalisation` asked for."""
+
+    def __init__(self, name: str, arrays: Arrays, backend: Backend) -> None:
+        self._grouping = NORMALISATIONS[name]
+        self.across_time = self._grouping.across_time
+        self._backend = backend
+        self._normalised = arrays.own["normalised"]
+        self._inverse = arrays.own["inverse_deviation"]
+        self._gain = arrays.parameters["gain"]
+        self._grad_gain = arrays.gradients["gain"]
+        shape = self._normalised.shape
+        self._members = self._grouping.shape(shape)[self._grouping.axis]
+        self._mean = arrays.scratch("mean", self._inverse.shape)
+        self._mean_product = arrays.scratch("mean_product", self._inverse.shape)
+        self._grad_p = arrays.scratch("grad_p", shape)
+        #: dL/dgain split by time step, (S, T, F), at the scales of dL/da.
+        self.grad_gain_steps = arrays.scratch("grad_gain", (*shape[:2], shape[-1]))
+        self._steep = False
+
+    def forward(self, p: Array) -> None:
+        """Replace p, (S, T, B, ..., F), by gain * n."""
+        # The gradient's buffer is free on the way forward.
+        squares = self._groups(self._grad_p)
+        values, n = self._groups(p), self._groups(self._normalised)
+        if not self._standardise(values, n, squares):
+            self._standardise_scaled(values, n, squares)
+        # Dividing by a huge deviation may lose a gradient that is small already.
+        self._steep = float(self._inverse.min()) < 2.0**-WINDOW
+        self._times_gain(self._normalised, p)
+
+    def _standardise(self, values: Array, n: Array, squares: Array) -> bool:
+        """Fill n and the inverse deviations; False where a sum of squares left the dtype."""
+        xp, inverse = self._backend.xp, self._inverse
+        self._average(values, self._mean)
+        xp.subtract(values, self._mean, out=n)
+        xp.multiply(n, n, out=squares)
+        self._average(squares, inverse)
+        if not float(inverse.max()) < float("inf"):
+            return False
+        xp.add(inverse, EPSILON, out=inverse)
+        xp.sqrt(inverse, out=inverse)
+        xp.divide(1.0, inverse, out=inverse)
+        xp.multiply(n, inverse, out=n)
+        return True
+
+    def _standardise_scaled(self, values: Array, n: Array, squares: Array) -> None:
+        """The same on values / 2**k, k chosen for each group."""
+        xp, inverse = self._backend.xp, self._inverse
+        largest = xp.abs(values).max(axis=self._grouping.axis, keepdims=True)
+        power = xp.maximum(xp.frexp(largest)[1], 0)
+        xp.ldexp(values, -power, out=n)
+        self._average(n, self._mean)
+        xp.subtract(n, self._mean, out=n)
+        xp.multiply(n, n, out=squares)
+        self._average(squares, inverse)
+        smallest = float(xp.finfo(inverse.dtype).tiny)
+        inverse += xp.maximum(xp.ldexp(xp.full_like(inverse, EPSILON), -2 * power), smallest)
+        xp.sqrt(inverse, out=inverse)
+        xp.divide(1.0, inverse, out=inverse)
+        xp.multiply(n, inverse, out=n)
+        xp.ldexp(inverse, -power, out=inverse)
+
+    def backward(
+        self, grad_a: ScaledGradient, rescale: Callable[[ScaledGradient], HostArray]
+    ) -> ScaledGradient:
+        """dL/dp from dL/da, which stays as it is; fills `grad_gain_steps` and uses up n.
+
+        Where groups run across time, all steps of a cell must have one exponent. `rescale` brings
+        a gradient back into the window.
+        """
+        xp, n = self._backend.xp, self._groups(self._normalised)
+        result = ScaledGradient(self._grad_p, grad_a.exponent)
+        out = self._groups(self._grad_p)
+        xp.multiply(grad_a.data, self._normalised, out=self._grad_p)
+        steps = self._grad_p.reshape(*self._grad_p.shape[:2], -1, self._grad_p.shape[-1])
+        xp.add.reduce(steps, axis=2, out=self.grad_gain_steps)
+        self._times_gain(self._grad_p, self._grad_p)
+        self._average(out, self._mean_product)
+        self._times_gain(grad_a.data, self._grad_p)
+        self._average(out, self._mean)
+        xp.multiply(n, self._mean_product, out=n)
+        xp.add(n, self._mean, out=n)
+        xp.subtract(out, n, out=out)
+        if self._steep:
+            rescale(result)
+        xp.multiply(out, self._inverse, out=out)
+        return result
+
+    def sum_gain(self) -> None:
+        """Fill the gradient of the gain, once all time steps have one scale."""
+        self._backend.xp.add.reduce(self.grad_gain_steps, axis=1, out=self._grad_gain)
+
+    def _groups(self, values: Array) -> Array:
+        return values.reshape(self._grouping.shape(values.shape))
+
+    def _average(self, values: Array, out: Array) -> None:
+        xp = self._backend.xp
+        xp.add.reduce(values, axis=self._grouping.axis, keepdims=True, out=out)
+        xp.multiply(out, 1.0 / self._members, out=out)
+
+    def _times_gain(self, values: Array, out: Array) -> None:
+        rows = (values.shape[0], -1, values.shape[-1])
+        gain = self._gain[:, None]
+        self._backend.xp.multiply(values.reshape(rows), gain, out=out.reshape(rows))
