@@ -9,16 +9,30 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, sum_over_samples
-from engine.magnitude import ScaledGradient, add_scaled
+from engine.magnitude import ScaledGradient, add_scaled, log2_rms
 
 if TYPE_CHECKING:
     from engine.arrays import Array
+    from engine.backend import Backend
+    from engine.layer import Arrays
+    from engine.spec import NetworkSpec
 
 
 class FeedForwardLayer(Layer):
     """A layer crossed once: a subclass writes the linear map and its two transposes."""
 
     recurrent: ClassVar[bool] = False
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        import numpy as np
+
+        super().__init__(spec, arrays, backend, cells)
+        shape = (cells, 1)
+        if self.normaliser is not None:
+            self.probe.log2_path["projection"] = np.zeros(shape)
+        if spec.residual:
+            # nan stays where no gradient is passed on: in the first layer.
+            self.probe.log2_path["branch"] = np.full(shape, np.nan)
 
     @abstractmethod
     def _linear(self, x: Array, out: Array) -> None:
@@ -61,6 +75,8 @@ class FeedForwardLayer(Layer):
         grad_a = ScaledGradient(a, gradient.exponent)
         probe.log2_grad_a[:] = self.rescale(grad_a)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
+        if self.normaliser is not None:
+            probe.log2_path["projection"][:] = log2_grad_p
         below = ScaledGradient(into, grad_p.exponent)
         if into is not None:
             below = self._below(grad_p, gradient, into)
@@ -88,6 +104,8 @@ class FeedForwardLayer(Layer):
         # dL/dh may lie where dL/dx goes, so the branch needs room of its own.
         branch = ScaledGradient(self.arrays.scratch("branch", into.shape), grad_p.exponent)
         self._linear_backward(grad_p.data[:, 0], branch.data[:, 0])
+        size = log2_rms(self.backend, branch.data) + branch.exponent
+        self.probe.log2_path["branch"][:] = size
         return add_scaled(self.backend, branch, gradient, into)
 
 

@@ -25,10 +25,11 @@ class Frame:
         log10_grad_gates: the same by gate for cells with gates, else empty.
         log10_path: the same at further points that the gradient passes on a hop, where the network
             has them, else empty: for lstm "c", the total dL/dc_t, and "kept", f_t * dL/dc_t; for
-            gru "kept", z_t * dL/dh_t.
+            gru "kept", z_t * dL/dh_t; for mlp and cnn "projection", dL/d(x W) where x W is
+            normalised, and "branch", what W alone passes on to the h below where a skip joins it.
         log10_grad_params: log10 RMS gradient of each parameter by name.
-        activation_rms: RMS of h over batch and units.
-        zero_fraction: share of h that is exactly 0.
+        activation_rms: RMS of h over batch and units, a skip's part included.
+        zero_fraction: share of phi(a) that is exactly 0.
         saturated_fraction: share of units with |phi'(a)| < 0.05 sup |phi'|.
         overflow: where the forward pass first left the dtype, None if it did not.
         verdict: the judgement over the last layer, from the loss to the farthest point.

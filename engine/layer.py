@@ -104,7 +104,8 @@ class Layer(ABC):
     Attributes:
         recurrent: whether h_t depends on h_{t-1}.
         gates: names of the blocks of columns in W, a and b; () for a cell with a single a.
-        path: names of further points on a hop whose gradient is measured (`Fields.log10_path`).
+        path: names of further points on a hop whose gradient is measured (`Fields.log10_path`), to
+            which normalisation and skips add theirs.
         forget_gate: the gate whose bias keeps memory alive, None where there is none.
         fixed_activation: the activation that belongs to the kind, None where it can be chosen.
         hop_role: what multiplies the gradient at each hop.

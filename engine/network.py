@@ -49,7 +49,9 @@ class Fields:
         log10_grad_gates: the same by gate for cells with gates, whose log10_grad_a is None.
         log10_path: the same at further points of a hop, where the network has them, by name. lstm:
             "c" is the total dL/dc_t, "kept" the part f_t * dL/dc_t that goes to c_{t-1} through
-            the forget gate alone. gru: "kept" is z_t * dL/dh_t.
+            the forget gate alone. gru: "kept" is z_t * dL/dh_t. mlp, cnn: "projection" is
+            dL/d(x W) where it is normalised, "branch" the part of dL/dx that comes through W alone
+            where a skip joins it, nan in the first layer.
         log10_grad_params: (S,) by parameter name.
         overflow: for each cell the first place where its forward pass left the dtype.
     """

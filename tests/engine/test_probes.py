@@ -8,12 +8,12 @@ import pytest
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.spec import InitSpec
-from tests.engine.support import KINDS, build, cell_parameters, problem, small_spec
+from tests.engine.support import CONNECTED, KINDS, build, cell_parameters, problem, small_spec
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_shapes_and_types(kind):
-    spec = small_spec(kind)
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
+def test_shapes_and_types(kind, changes):
+    spec = small_spec(kind, **changes)
     network = build(spec, InitSpec(seed=1), InitSpec(seed=2))
     x, target = problem(spec, cells=2)
     fields = network.evaluate(x, target)
@@ -25,7 +25,10 @@ def test_shapes_and_types(kind):
         name: getattr(fields, name)
         for name in ("log10_grad_h", "activation_rms", "zero_fraction", "saturated_fraction")
     } | fields.log10_grad_gates
-    assert tuple(fields.log10_path) == ARCHITECTURES[kind].layer.path
+    points = ARCHITECTURES[kind].layer.path
+    if not ARCHITECTURES[kind].recurrent:
+        points += ("projection",) * (spec.norm != "none") + ("branch",) * spec.residual
+    assert tuple(fields.log10_path) == points
     arrays |= fields.log10_path
     if not gates:
         arrays["log10_grad_a"] = fields.log10_grad_a

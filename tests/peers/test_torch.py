@@ -67,6 +67,9 @@ def test_gradients_and_magnitudes(peer, kind, changes, dtype):
         magnitudes["a"] = (fields.log10_grad_a, true.log10_grad_a)
     for gate, found in fields.log10_grad_gates.items():
         magnitudes[gate] = (found, true.log10_grad_gates[gate])
+    for point, expected in true.log10_path.items():
+        # Nothing is passed on below the first layer.
+        magnitudes[point] = (fields.log10_path[point][:, -len(expected) :], expected)
     for name, (found, expected) in magnitudes.items():
         # Below, autograd's float32 gradients are subnormal and have lost bits.
         kept = expected > (-35.0 if dtype == "float32" else -np.inf)

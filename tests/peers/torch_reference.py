@@ -42,6 +42,7 @@ class Reference:
     log10_grad_h: np.ndarray
     log10_grad_a: np.ndarray | None
     log10_grad_gates: dict[str, np.ndarray]
+    log10_path: dict[str, np.ndarray]
     h: list[list[np.ndarray]]
 
 
@@ -55,7 +56,8 @@ def run(
         for name, value in parameters.items()
     }
     inputs = torch.tensor(np.asarray(x), dtype=dtype)
-    a, h = _layers(spec, leaves, inputs)
+    path: dict[str, list[list[Tensor]]] = {}
+    a, h = _layers(spec, leaves, inputs, path)
     last = h[-1][-1]
     if spec.kind == "cnn":
         last = last.mean(dim=(1, 2))
@@ -77,16 +79,21 @@ def run(
             gate: _field([[step[gate] for step in layer] for layer in a])
             for gate in (a[0][0] if isinstance(a[0][0], dict) else ())
         },
+        log10_path={name: _field(layers) for name, layers in path.items()},
         h=[[step.detach().numpy() for step in layer] for layer in h],
     )
 
 
 def _layers(
-    spec: NetworkSpec, leaves: Mapping[str, Tensor], inputs: Tensor
+    spec: NetworkSpec,
+    leaves: Mapping[str, Tensor],
+    inputs: Tensor,
+    path: dict[str, list[list[Tensor]]],
 ) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
     """Pre-activations and outputs by layer and time step, their gradients kept.
 
-    A pre-activation of a cell with gates is a dict by gate.
+    A pre-activation of a cell with gates is a dict by gate. `path` receives a feed-forward net's
+    projections, if normalised, and what its W read, if there are skips.
     """
     phi = torch.relu if spec.kind == "irnn" else ACTIVATIONS[spec.activation]
     below = list(inputs)
@@ -95,7 +102,13 @@ def _layers(
         names = ("W", "U", "u", "b", "c", "gain")
         own = {name: leaves.get(f"layer{layer}.{name}") for name in names}
         layer_a, layer_h = [], []
-        p = [_convolve(spec, x, own["W"]) if spec.kind == "cnn" else x @ own["W"] for x in below]
+        # What W reads is told apart from what a skip carries.
+        read = [x * 1.0 for x in below]
+        p = [_convolve(spec, x, own["W"]) if spec.kind == "cnn" else x @ own["W"] for x in read]
+        if spec.kind in ("mlp", "cnn") and spec.residual and layer > 1:
+            path.setdefault("branch", []).append(_kept_all(read))
+        if spec.kind in ("mlp", "cnn") and spec.norm != "none":
+            path.setdefault("projection", []).append(_kept_all(p))
         if spec.kind == "indrnn" and spec.residual and layer % 2 and layer > 1:
             p = [step + before for step, before in zip(p, all_p[-2], strict=True)]
         all_p.append(p)
@@ -186,6 +199,12 @@ def _gru(
 
 def _kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for tensor in tensors.values():
+        tensor.retain_grad()
+    return tensors
+
+
+def _kept_all(tensors: list[Tensor]) -> list[Tensor]:
+    for tensor in tensors:
         tensor.retain_grad()
     return tensors
 
