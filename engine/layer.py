@@ -109,6 +109,7 @@ class Layer(ABC):
         forget_gate: the gate whose bias keeps memory alive, None where there is none.
         fixed_activation: the activation that belongs to the kind, None where it can be chosen.
         hop_role: what multiplies the gradient at each hop.
+        hop_weight: the name of that parameter.
     """
 
     recurrent: ClassVar[bool]
@@ -117,6 +118,7 @@ class Layer(ABC):
     forget_gate: ClassVar[str | None] = None
     fixed_activation: ClassVar[str | None] = None
     hop_role: ClassVar[Role]
+    hop_weight: ClassVar[str] = "W"
 
     @staticmethod
     @abstractmethod

@@ -21,6 +21,7 @@ class MatrixRecurrence(RecurrentLayer):
     """A layer whose h_{t-1} meets U of shape (H, G H), G being 1 or its number of gates."""
 
     hop_role: ClassVar[Role] = "square"
+    hop_weight: ClassVar[str] = "U"
 
     def product(self) -> Callable[..., Array]:
         """The matrix product of the time loop: for a stack of one, `dot` starts quicker."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from engine.culprits import Culprits
     from engine.frame import Frame
     from engine.verdict import Overflow, Verdict
     from scenarios.runner import Run
@@ -46,6 +47,8 @@ def frame_event(frame: Frame) -> Event:
 
     null stands for the logarithm of an exact zero, and for whatever an overflow made meaningless.
     """
+    from engine.culprits import culprits
+
     hidden, pre = frame.log10_grad_h, frame.log10_grad_a
     return {
         "event": "frame",
@@ -64,6 +67,7 @@ def frame_event(frame: Frame) -> Event:
         "saturated_fraction": _shares(frame.saturated_fraction),
         "overflow": _place(frame.overflow),
         **verdict_fields(frame.verdict),
+        "culprits": culprits_fields(culprits(frame)),
         "seconds": round(frame.seconds, 6),
     }
 
@@ -103,6 +107,28 @@ def verdict_fields(verdict: Verdict) -> Event:
         "axis": verdict.axis,
         "layer": verdict.layer,
         "dead_at": None if dead is None else {"layer": dead[0], "step": dead[1]},
+    }
+
+
+def culprits_fields(found: Culprits | None) -> Event | None:
+    """Who killed the gradient the verdict is about; null where there is no hop, or an overflow.
+
+    A part's log10 gains go from the farthest hop to the one next to the loss, so the first takes
+    place 2 to place 1.
+    """
+    if found is None:
+        return None
+    killed = found.killed
+    return {
+        "axis": found.axis,
+        "layer": found.layer,
+        "of": found.of,
+        "parts": {
+            name: [_number(gain) for gain in gains.round(_DECIMALS).tolist()]
+            for name, gains in found.parts.items()
+        },
+        "total": {name: _log(decades) for name, decades in found.total.items()},
+        "killed": None if killed is None else {"part": killed[0], "place": killed[1]},
     }
 
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from engine.culprits import Culprits
     from engine.verdict import Verdict
 
 REMEDY = "try --dtype float64"
+
+#: Parts of a hop as a sentence names them; the weights go by the name of their parameter.
+_PARTS = {
+    "activation": "phi'",
+    "skip": "the skip path",
+    "forget path": "the forget path",
+    "update path": "the update path",
+    "gate paths": "the gate paths",
+}
+#: Decades below which a part counts as nothing: what events round away.
+_NOTHING = 1e-6
 
 
 def sentence(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> str:
@@ -68,9 +80,56 @@ def meaning(verdict: Verdict) -> str:
     return "The first layer still gets a gradient that it can learn from."
 
 
-def hop(verdict: Verdict, count: int = 1) -> str:
+def blame(found: Culprits, weights: str) -> str:
+    """Who kills it, as in "phi' took 60.2 decades, W gave back 12.1".
+
+    `weights` is the parameter that each hop multiplies by (`Layer.hop_weight`).
+    """
+    names = {part: part_name(part, weights) for part in found.parts}
+    of = "of dL/dc, " if found.of == "c" else ""
+    if found.killed is not None:
+        part, place = found.killed
+        return f"{of}{names[part]} left nothing at {hop(found)} {place}"
+    decades = {name: found.total[part] for part, name in names.items()}
+    known = {name: value for name, value in decades.items() if value is not None}
+    if len(known) < len(decades):
+        return "there was no gradient to begin with"
+    if all(abs(value) < _NOTHING for value in known.values()):
+        *others, last = known
+        return f"{of}neither {', '.join(others)} nor {last} took or gave anything"
+    clauses, so_far, unit = [], 0.0, " decades"
+    for name, value in known.items():
+        clauses.append(f"{name} {_deed(value, so_far)}")
+        if f"{abs(value):.1f}" != "0.0":
+            clauses[-1] += unit
+            unit = ""
+        so_far += value
+    return of + ", ".join(clauses)
+
+
+def part_name(part: str, weights: str) -> str:
+    """A part of a hop as a sentence names it."""
+    return weights if part == "weights" else _PARTS.get(part, part)
+
+
+def _deed(value: float, so_far: float) -> str:
+    """What a part did, after others had changed the gradient by `so_far` decades."""
+    verb = "took" if value <= 0.0 else "gave"
+    size, before = f"{abs(value):.1f}", f"{abs(so_far):.1f}"
+    if abs(value) < _NOTHING:
+        return "took nothing"
+    if size == "0.0":
+        return f"{verb} next to nothing"
+    if before == "0.0":
+        return f"{verb} {size}"
+    if (value < 0.0) == (so_far < 0.0):
+        return f"{verb} another {size}"
+    return f"{verb} back {size}" if float(size) <= float(before) else f"{verb} {size}"
+
+
+def hop(crossed: Verdict | Culprits, count: int = 1) -> str:
     """What the gradient crosses: "layer" or "step", in the plural for other counts than 1."""
-    word = "step" if verdict.axis == "time" else "layer"
+    word = "step" if crossed.axis == "time" else "layer"
     return word if count == 1 else f"{word}s"
 
 

@@ -19,6 +19,7 @@ class IndRNNLayer(RecurrentLayer):
     """A Hadamard product in place of U: neuron n's gradient meets u_n^t and nothing else."""
 
     hop_role: ClassVar[Role] = "vector"
+    hop_weight: ClassVar[str] = "u"
 
     @staticmethod
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:

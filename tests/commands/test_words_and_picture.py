@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 
+from engine.culprits import Culprits
 from engine.verdict import Overflow, Verdict, VerdictName
 from tui.plot_text import picture
-from tui.words import meaning, sentence
+from tui.words import blame, meaning, sentence
 
 
 def verdict(
@@ -72,6 +74,66 @@ def test_no_remedy_is_named_that_is_none() -> None:
     line = "overflow: the forward pass left float64 at layer 3; make the weights smaller"
     assert sentence(judged, "float64") == line
     assert sentence(judged, remedy="choose float64").endswith("; choose float64")
+
+
+def found(
+    killed: tuple[str, int] | None = None,
+    axis: Literal["layer", "time"] = "layer",
+    of: Literal["h", "c"] = "h",
+    **total: float | None,
+) -> Culprits:
+    parts = {name.replace("_", " "): value for name, value in total.items()}
+    return Culprits(axis, 1, of, {name: np.zeros(1) for name in parts}, parts, killed)
+
+
+BLAMES = [
+    (found(activation=-60.2, weights=12.1), "phi' took 60.2 decades, W gave back 12.1"),
+    (found(activation=-60.2, weights=-12.1), "phi' took 60.2 decades, W took another 12.1"),
+    (found(activation=-23.0, weights=29.3), "phi' took 23.0 decades, W gave 29.3"),
+    (found(activation=-5.8, weights=0.0), "phi' took 5.8 decades, W took nothing"),
+    (found(activation=-5.8, weights=0.01), "phi' took 5.8 decades, W gave next to nothing"),
+    (found(activation=-5.8, weights=-0.01), "phi' took 5.8 decades, W took next to nothing"),
+    (found(activation=0.0, weights=-12.1), "phi' took nothing, W took 12.1 decades"),
+    (found(activation=0.0, weights=12.1), "phi' took nothing, W gave 12.1 decades"),
+    (found(activation=-0.02, weights=3.0), "phi' took next to nothing, W gave 3.0 decades"),
+    (found(activation=1.2, weights=-0.7), "phi' gave 1.2 decades, W took back 0.7"),
+    (found(activation=1.2, weights=-7.0), "phi' gave 1.2 decades, W took 7.0"),
+    (found(activation=1.2, weights=3.4), "phi' gave 1.2 decades, W gave another 3.4"),
+    (found(activation=-1e-9, weights=0.0), "neither phi' nor W took or gave anything"),
+    (
+        found(activation=-30.0, normalisation=25.0, weights=-2.0, skip=6.5),
+        "phi' took 30.0 decades, normalisation gave back 25.0, W took another 2.0, "
+        "the skip path gave back 6.5",
+    ),
+    (
+        found(activation=0.0, weights=0.0, skip=0.0),
+        "neither phi', W nor the skip path took or gave anything",
+    ),
+    (
+        found(forget_path=-29.7, gate_paths=17.3, of="c", axis="time"),
+        "of dL/dc, the forget path took 29.7 decades, the gate paths gave back 17.3",
+    ),
+    (
+        found(update_path=-29.7, gate_paths=17.3, axis="time"),
+        "the update path took 29.7 decades, the gate paths gave back 17.3",
+    ),
+    (
+        found(("activation", 9), activation=None, weights=None),
+        "phi' left nothing at layer 9",
+    ),
+    (
+        found(("weights", 57), "time", activation=None, weights=None),
+        "W left nothing at step 57",
+    ),
+    (found(activation=None, weights=None), "there was no gradient to begin with"),
+]
+
+
+@pytest.mark.parametrize(("parts", "words"), BLAMES)
+def test_who_is_to_blame(parts: Culprits, words: str) -> None:
+    assert blame(parts, "W") == words
+    assert blame(parts, "u") == words.replace("W", "u")
+    assert words.isascii()
 
 
 def rows(drawn: str | None) -> list[str]:

@@ -12,9 +12,11 @@ import pytest
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
+from engine.frame import Frame
 from engine.network import Network
 from engine.normalisation import NORMALISATIONS
 from engine.spec import InitSpec, NetworkSpec
+from engine.verdict import judge
 
 KINDS = ("mlp", "cnn", "rnn", "irnn", "indrnn", "lstm", "gru")
 
@@ -93,6 +95,29 @@ def problem(spec: NetworkSpec, cells: int = 1, seed: int = 1) -> tuple[np.ndarra
     x = rng.standard_normal(shape).astype(spec.dtype)
     target = rng.standard_normal((cells, spec.batch_size, spec.output_size)).astype(spec.dtype)
     return x, target
+
+
+def frame_of(network: Network, x: np.ndarray, target: np.ndarray, cell: int = 0) -> Frame:
+    """One cell's frame, as a run would give it."""
+    fields = network.evaluate(x, target)
+    overflow = fields.overflow[cell]
+    grad_h, grad_a = fields.log10_grad_h[cell], fields.log10_grad_a
+    recurrent = ARCHITECTURES[network.spec.kind].recurrent
+    return Frame(
+        step=0,
+        loss=float(fields.loss[cell]),
+        log10_grad_h=grad_h,
+        log10_grad_a=None if grad_a is None else grad_a[cell],
+        log10_grad_gates={name: field[cell] for name, field in fields.log10_grad_gates.items()},
+        log10_path={name: field[cell] for name, field in fields.log10_path.items()},
+        log10_grad_params={name: float(v[cell]) for name, v in fields.log10_grad_params.items()},
+        activation_rms=fields.activation_rms[cell],
+        zero_fraction=fields.zero_fraction[cell],
+        saturated_fraction=fields.saturated_fraction[cell],
+        overflow=overflow,
+        verdict=judge(grad_h, recurrent, overflow),
+        seconds=0.0,
+    )
 
 
 def cell_parameters(network: Network, cell: int = 0) -> dict[str, np.ndarray]:

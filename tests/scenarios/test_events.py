@@ -77,6 +77,34 @@ def test_the_same_run_gives_the_same_bytes() -> None:
     assert json.loads(first)["run"] != json.loads(other)["run"]
 
 
+def test_the_culprits_of_a_frame() -> None:
+    _, step, *_ = events("mlp-sigmoid", network__depth=6)
+    named = step["culprits"]
+    assert (named["axis"], named["layer"], named["of"]) == ("layer", 6, "h")
+    assert list(named["parts"]) == list(named["total"]) == ["activation", "weights"]
+    assert [len(gains) for gains in named["parts"].values()] == [5, 5]
+    assert sum(named["total"].values()) == pytest.approx(step["decades"], abs=1e-5)
+    assert named["killed"] is None
+
+
+def test_the_culprits_of_gates_follow_the_cell() -> None:
+    _, step, *_ = events("lstm", task__time_steps=7)
+    named, c = step["culprits"], step["path"]["c"][0]
+    assert named["of"] == "c" and list(named["parts"]) == ["forget path", "gate paths"]
+    assert sum(named["total"].values()) == pytest.approx(c[0] - c[-1], abs=1e-5)
+
+
+def test_culprits_where_nothing_can_be_said() -> None:
+    _, step, *_ = events("chain-relu", init__weight_scale=0.0)
+    assert step["culprits"]["killed"] == {"part": "activation", "place": 10}
+    assert step["culprits"]["total"] == {"activation": None, "weights": None}
+    assert step["culprits"]["parts"]["weights"] == [None] * 9
+    _, step, *_ = events("chain-relu", network__depth=1)
+    assert step["culprits"] is None
+    _, step, *_ = events("rnn-relu", init__recurrent_scale=1000.0, training__steps=0)
+    assert step["culprits"] is None
+
+
 def test_an_exact_zero_is_null() -> None:
     _, step, *_, end = events("chain-relu", init__weight_scale=0.0)
     assert step["verdict"] == end["verdict"] == "dead"

@@ -188,10 +188,16 @@ def _draw(run: Run, frame: Frame) -> None:
 
 
 def _judge(run: Run, frame: Frame) -> None:
-    from tui.words import meaning, sentence
+    from engine.architectures import ARCHITECTURES
+    from engine.culprits import culprits
+    from tui.words import blame, meaning, sentence
 
     name, _, numbers = sentence(frame.verdict, run.scenario.run.dtype).partition(": ")
     write(f"{styled(name, *VERDICT_STYLES[name])}: {numbers}")
+    found = culprits(frame)
+    if found is not None:
+        layer = ARCHITECTURES[run.scenario.network.kind].layer
+        write(f"  {blame(found, layer.hop_weight)}")
     write(f"  {meaning(frame.verdict)}")
 
 
