@@ -46,10 +46,11 @@ class Culprits:
         of: the gradient that is followed, "h" for dL/dh or "c" for dL/dc.
         parts: log10 gain of every hop by part, in the order the gradient meets them. Entry k is the
             hop from place k + 2 to place k + 1, places counted from 1, so the loss is at the end.
-            -inf where the part left an exact zero, nan where nothing was left to measure.
+            -inf where the part left an exact zero, nan where nothing was left to measure, inf
+            where a part carried the gradient past what had left nothing.
         total: each part's decades over all hops, None where one of them has no finite gain.
-        killed: (part, place), the part that left an exact zero first, seen from the loss, and the
-            place, from 1, from which it was to carry the gradient on; None if none did.
+        killed: (part, place), the part that first left an exact zero of the whole gradient, seen
+            from the loss, and the place, from 1, that the gradient had reached; None if none did.
     """
 
     axis: Literal["layer", "time"]
@@ -80,14 +81,15 @@ def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
     of: Literal["h", "c"] = "c" if "c" in frame.log10_path else "h"
     start = frame.log10_path["c"] if of == "c" else frame.log10_grad_h
     points, last = _points(frame)
-    before = start[where][1:]
+    span = start[where]
+    before = span[1:]
     parts: dict[str, HostArray] = {}
     with np.errstate(invalid="ignore"):
         for name, field in points:
             after = field[where][1:]
             parts[name] = after - before
             before = after
-        parts[last] = start[where][:-1] - before
+        parts[last] = span[:-1] - before
     sums = {name: float(gains.sum()) for name, gains in parts.items()}
     return Culprits(
         axis=axis,
@@ -95,7 +97,7 @@ def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
         of=of,
         parts=parts,
         total={name: value if math.isfinite(value) else None for name, value in sums.items()},
-        killed=_killer(parts),
+        killed=_killer(span, parts),
     )
 
 
@@ -114,16 +116,12 @@ def _points(frame: Frame) -> tuple[list[tuple[str, HostArray]], str]:
     return points, "weights"
 
 
-def _killer(parts: dict[str, HostArray]) -> tuple[str, int] | None:
-    """The part that is -inf at the hop nearest the loss."""
+def _killer(span: HostArray, parts: dict[str, HostArray]) -> tuple[str, int] | None:
+    """Who left an exact zero of a gradient, `span`, that had come as far as one hop before it."""
     import numpy as np
 
-    found = [
-        (int(places[-1]), -number, name)
-        for number, (name, gains) in enumerate(parts.items())
-        if len(places := np.flatnonzero(np.isneginf(gains)))
-    ]
-    if not found:
+    hops = np.flatnonzero(np.isneginf(span[:-1]) & np.isfinite(span[1:]))
+    if not len(hops):
         return None
-    hop, _, name = max(found)
-    return name, hop + 2
+    hop = int(hops[-1])
+    return next((name, hop + 2) for name, gains in parts.items() if np.isneginf(gains[hop]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ def blame(found: Culprits, weights: str) -> str:
     decades = {name: found.total[part] for part, name in names.items()}
     known = {name: value for name, value in decades.items() if value is not None}
     if len(known) < len(decades):
-        return "there was no gradient to begin with"
+        first, *_, last = names
+        if math.isnan(found.parts[first][-1]):
+            return "there was no gradient to begin with"
+        return f"{of}{names[last]} carried on where nothing else did"
     if all(abs(value) < _NOTHING for value in known.values()):
         *others, last = known
         return f"{of}neither {', '.join(others)} nor {last} took or gave anything"

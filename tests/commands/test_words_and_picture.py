@@ -83,7 +83,9 @@ def found(
     **total: float | None,
 ) -> Culprits:
     parts = {name.replace("_", " "): value for name, value in total.items()}
-    return Culprits(axis, 1, of, {name: np.zeros(1) for name in parts}, parts, killed)
+    gains = {name: np.full(1, np.nan if v is None else v) for name, v in parts.items()}
+    parts = {name: v if v is not None and math.isfinite(v) else None for name, v in parts.items()}
+    return Culprits(axis, 1, of, gains, parts, killed)
 
 
 BLAMES = [
@@ -126,6 +128,10 @@ BLAMES = [
         "W left nothing at step 57",
     ),
     (found(activation=None, weights=None), "there was no gradient to begin with"),
+    (
+        found(activation=-math.inf, weights=None, skip=math.inf),
+        "the skip path carried on where nothing else did",
+    ),
 ]
 
 

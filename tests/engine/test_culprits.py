@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,26 @@ from engine.activations import ACTIVATIONS
 from engine.culprits import culprits
 from engine.spec import InitSpec
 from engine.verdict import judge
-from tests.engine.support import KINDS, activations_of, build, frame_of, problem, small_spec
+from tests.engine.support import (
+    CONNECTED,
+    KINDS,
+    activations_of,
+    build,
+    frame_of,
+    problem,
+    small_spec,
+)
 
-CASES = [(kind, activation) for kind in KINDS for activation in activations_of(kind)]
+ACTIVATED = [
+    pytest.param(kind, {"activation": name}, id=f"{kind}-{name}")
+    for kind in KINDS
+    for name in activations_of(kind)
+]
 
 
-@pytest.mark.parametrize(("kind", "activation"), CASES)
-def test_the_parts_add_up_to_every_hop(kind: str, activation: str) -> None:
-    spec = small_spec(kind, activation)
+@pytest.mark.parametrize(("kind", "changes"), [*ACTIVATED, *CONNECTED])
+def test_the_parts_add_up_to_every_hop(kind: str, changes: dict[str, Any]) -> None:
+    spec = small_spec(kind, **changes)
     network = build(spec)
     frame = frame_of(network, *problem(spec))
     for layer in range(1, spec.depth + 1):
@@ -144,6 +157,18 @@ def test_an_exact_zero_names_who_left_it() -> None:
     found = culprits(frame_of(network, *problem(spec)))
     assert found is not None and found.killed == ("weights", 6)
     assert np.isfinite(found.parts["activation"][-1])
+
+
+def test_a_skip_carries_past_an_exact_zero() -> None:
+    spec = small_spec("mlp", "relu", depth=6, input_shape=(6,), residual=True)
+    network = build(spec, InitSpec())
+    network.parameters["layer4.b"][...] = -100.0
+    found = culprits(frame_of(network, *problem(spec)))
+    assert found is not None and found.killed is None
+    assert found.total["activation"] is None
+    assert (found.parts["activation"][2], found.parts["skip"][2]) == (-math.inf, math.inf)
+    others = [gains[hop] for gains in found.parts.values() for hop in (0, 1, 3, 4)]
+    assert np.isfinite(others).all()
 
 
 def test_no_gradient_to_begin_with() -> None:
