@@ -59,6 +59,14 @@ class Backend(ABC):
         """Sums of squares over the last axis, summed in the backend's dtype, on the host."""
 
     @abstractmethod
+    def sum_all_squares(self, array: Array) -> float:
+        """The sum of squares of a whole array, summed in the backend's dtype."""
+
+    @abstractmethod
+    def put_share(self, mask: Array, out: HostArray) -> None:
+        """Write to `out` the share of true entries in each of out.size equal parts of a mask."""
+
+    @abstractmethod
     def available_bytes(self) -> int:
         """Memory the device has free."""
 
@@ -85,6 +93,21 @@ class NumPyBackend(Backend):
     def sum_squares(self, blocks: Array) -> HostArray:
         result: HostArray = self.xp.vecdot(blocks, blocks).astype(self.xp.float64)
         return result
+
+    def sum_all_squares(self, array: Array) -> float:
+        row = array.reshape(-1)
+        return float(row.dot(row))
+
+    def put_share(self, mask: Array, out: HostArray) -> None:
+        # Counting contiguous bytes is quick; along an axis NumPy casts them first.
+        count, parts = self.xp.count_nonzero, out.size
+        total, size = count(mask), mask.size
+        if parts == 1 or total in (0, size):
+            out.fill(total / size)
+        else:
+            counts = [count(part) for part in mask.reshape(parts, -1)]
+            out[...] = self.xp.reshape(counts, out.shape)
+            out /= size // parts
 
     def available_bytes(self) -> int:
         import psutil
@@ -129,6 +152,13 @@ class CuPyBackend(Backend):
 
     def sum_squares(self, blocks: Array) -> HostArray:
         return self.to_host(self._square(blocks, axis=-1)).astype("float64")
+
+    def sum_all_squares(self, array: Array) -> float:
+        return float(self._square(array))
+
+    def put_share(self, mask: Array, out: HostArray) -> None:
+        counts = self.to_host(self.xp.count_nonzero(mask.reshape(*out.shape, -1), axis=-1))
+        out[...] = counts / (mask.size // out.size)
 
     def available_bytes(self) -> int:
         free, _ = self.xp.cuda.runtime.memGetInfo()

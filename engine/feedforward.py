@@ -5,11 +5,12 @@ With a residual connection h = phi(affine(x) + b) + x, in layers whose output is
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, sum_over_samples
-from engine.magnitude import ScaledGradient, add_scaled, log2_rms
+from engine.magnitude import ScaledGradient, add_scaled, put_log2_rms
 
 if TYPE_CHECKING:
     from engine.arrays import Array
@@ -24,15 +25,15 @@ class FeedForwardLayer(Layer):
     recurrent: ClassVar[bool] = False
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
-        import numpy as np
-
         super().__init__(spec, arrays, backend, cells)
-        shape = (cells, 1)
-        if self.normaliser is not None:
-            self.probe.log2_path["projection"] = np.zeros(shape)
         if spec.residual:
             # nan stays where no gradient is passed on: in the first layer.
-            self.probe.log2_path["branch"] = np.full(shape, np.nan)
+            self.probe.log2_path["branch"].fill(math.nan)
+
+    @classmethod
+    def points(cls, spec: NetworkSpec) -> tuple[str, ...]:
+        projection = () if spec.norm == "none" else ("projection",)
+        return (*cls.path, *projection, *(("branch",) if spec.residual else ()))
 
     @abstractmethod
     def _linear(self, x: Array, out: Array) -> None:
@@ -66,14 +67,14 @@ class FeedForwardLayer(Layer):
         xp, a = self.backend.xp, self.arrays.own["a"]
         phi = self.arrays.own.get("phi", self.arrays.own["h"])
         probe = self.probe
-        probe.log2_grad_h[:] = self.rescale(gradient)
+        self.rescale(gradient, probe.log2_grad_h)
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
         self.activation.slope(xp, a, phi, slope)
         self._probe_saturation(slope, slice(0, 1))
         # a has served: its buffer carries dL/da from here on.
         xp.multiply(gradient.data, slope, out=a)
         grad_a = ScaledGradient(a, gradient.exponent)
-        probe.log2_grad_a[:] = self.rescale(grad_a)
+        self.rescale(grad_a, probe.log2_grad_a)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         if self.normaliser is not None:
             probe.log2_path["projection"][:] = log2_grad_p
@@ -88,7 +89,8 @@ class FeedForwardLayer(Layer):
             exponent = self.align(grad_a, probe.log2_grad_a, none, self._scaled_like_a())
         self._weight_gradient(x[:, 0], grad_p.data[:, 0])
         if "b" in self.arrays.parameters:
-            sum_over_samples(self.backend, a, self.arrays.gradients["b"])
+            ones = self.arrays.shared["ones"]
+            sum_over_samples(self.backend, ones, a, self.arrays.gradients["b"])
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
@@ -104,8 +106,9 @@ class FeedForwardLayer(Layer):
         # dL/dh may lie where dL/dx goes, so the branch needs room of its own.
         branch = ScaledGradient(self.arrays.scratch("branch", into.shape), grad_p.exponent)
         self._linear_backward(grad_p.data[:, 0], branch.data[:, 0])
-        size = log2_rms(self.backend, branch.data) + branch.exponent
-        self.probe.log2_path["branch"][:] = size
+        size = self.probe.log2_path["branch"]
+        put_log2_rms(self.backend, branch.data, size)
+        size += branch.exponent
         return add_scaled(self.backend, branch, gradient, into)
 
 

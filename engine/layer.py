@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
-from engine.magnitude import TRUSTED, ScaledGradient, log2_rms, multiply_by_power, within
+from engine.magnitude import TRUSTED, ScaledGradient, multiply_by_power, put_log2_rms, within
 from engine.normalisation import Normaliser
 
 if TYPE_CHECKING:
@@ -63,10 +63,11 @@ class LayerPlan:
 
 
 @dataclass(slots=True)
-class LayerProbe:
+class Probe:
     """What one layer's forward and backward pass showed, host arrays of shape (S, T).
 
-    Magnitudes are log2 RMS over batch and units; those of parameters, (S,), over their entries.
+    A whole network's are (S, layers, T), and its layers' are views of them. Magnitudes are log2
+    RMS over batch and units.
     """
 
     log2_h: HostArray
@@ -77,19 +78,49 @@ class LayerProbe:
     log2_grad_gates: dict[str, HostArray]
     #: Further points that the gradient passes on a hop, by name (`Fields.log10_path`).
     log2_path: dict[str, HostArray]
-    log2_grad_params: dict[str, HostArray] = field(default_factory=dict)
+
+    @classmethod
+    def zeros(cls, shape: Shape, gates: Sequence[str], path: Sequence[str]) -> Probe:
+        """A probe that has seen nothing."""
+        import numpy as np
+
+        h, zero, saturated, grad_h, grad_a = (np.zeros(shape) for _ in range(5))
+        by_gate, by_point = ({name: np.zeros(shape) for name in names} for names in (gates, path))
+        return cls(h, zero, saturated, grad_h, grad_a, by_gate, by_point)
+
+    def layer(self, index: int) -> Probe:
+        """The part of a network's probe that one layer writes."""
+        return Probe(
+            self.log2_h[:, index],
+            self.zero_fraction[:, index],
+            self.saturated_fraction[:, index],
+            self.log2_grad_h[:, index],
+            self.log2_grad_a[:, index],
+            {gate: values[:, index] for gate, values in self.log2_grad_gates.items()},
+            {name: values[:, index] for name, values in self.log2_path.items()},
+        )
 
 
 @dataclass(slots=True)
 class Arrays:
-    """The arrays a layer works on, allocated from its plan."""
+    """The arrays a layer works on, allocated from its plan.
+
+    Attributes:
+        parameters, gradients: by name, (S, *shape).
+        exponents: log2 scale of each parameter gradient, (parameters, S) integers on the host.
+        log2_gradients: log2 RMS of each parameter gradient, (parameters, S) on the host.
+        own: buffers the layer keeps from forward to backward.
+        shared: flat scratch, and `ones` to sum with.
+        probe: what the passes showed.
+    """
 
     parameters: dict[str, Array]
     gradients: dict[str, Array]
+    exponents: Exponents
+    log2_gradients: HostArray
     own: dict[str, Array]
     shared: Mapping[str, Array]
-    #: log2 scale of each parameter gradient, (S,) integers on the host.
-    exponents: dict[str, Exponents] = field(default_factory=dict)
+    probe: Probe
 
     def scratch(self, name: str, shape: Shape) -> Array:
         """The front of the shared buffer `name`, in this shape."""
@@ -105,7 +136,7 @@ class Layer(ABC):
         recurrent: whether h_t depends on h_{t-1}.
         gates: names of the blocks of columns in W, a and b; () for a cell with a single a.
         path: names of further points on a hop whose gradient is measured (`Fields.log10_path`), to
-            which normalisation and skips add theirs.
+            which `points` adds those of normalisation and skips.
         forget_gate: the gate whose bias keeps memory alive, None where there is none.
         fixed_activation: the activation that belongs to the kind, None where it can be chosen.
         hop_role: what multiplies the gradient at each hop.
@@ -133,21 +164,18 @@ class Layer(ABC):
         self.arrays = arrays
         self.cells = cells
         self.activation = ACTIVATIONS[self.fixed_activation or spec.activation]
-        shape = (cells, spec.time_steps)
-        self.probe = LayerProbe(
-            log2_h=np.zeros(shape),
-            zero_fraction=np.zeros(shape),
-            saturated_fraction=np.zeros(shape),
-            log2_grad_h=np.zeros(shape),
-            log2_grad_a=np.zeros(shape),
-            log2_grad_gates={name: np.zeros(shape) for name in self.gates},
-            log2_path={name: np.zeros(shape) for name in self.path},
-        )
+        self.probe = arrays.probe
+        self._mask = arrays.shared["mask"].view("?")
         self.normaliser = None if spec.norm == "none" else Normaliser(spec.norm, arrays, backend)
         #: What a residual connection over several layers carries; the network sets it.
         self.stream: SkipStream | None = None
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
+
+    @classmethod
+    def points(cls, spec: NetworkSpec) -> tuple[str, ...]:
+        """Names of all further points on a hop that a layer of this spec measures."""
+        return cls.path
 
     @abstractmethod
     def forward(self, x: Array) -> Array:
@@ -164,8 +192,8 @@ class Layer(ABC):
     def _probe_activations(self, h: Array, phi: Array, steps: slice) -> None:
         """Record the size of h and the zeros of phi's own output, both (S, steps, B, ...)."""
         probe = self.probe
-        probe.log2_h[:, steps] = log2_rms(self.backend, h)
-        probe.zero_fraction[:, steps] = self._share(phi, self.backend.xp.equal, 0.0)
+        put_log2_rms(self.backend, h, probe.log2_h[:, steps])
+        self._put_share(phi, self.backend.xp.equal, 0.0, probe.zero_fraction[:, steps])
 
     def _probe_saturation(self, slope: Array, steps: slice) -> None:
         """Record the share of saturated units of a cell with a single pre-activation."""
@@ -212,39 +240,50 @@ class Layer(ABC):
 
     def _probe_parameters(self, exponent: Exponents, of_weights: Exponents) -> None:
         """Record the parameter gradients' magnitudes and scales (S,): W's, and all the others'."""
-        for name, gradient in self.arrays.gradients.items():
-            scale = of_weights if name == "W" else exponent
-            self.arrays.exponents[name] = scale
-            size = log2_rms(self.backend, gradient, lead=1)
-            self.probe.log2_grad_params[name] = size + scale
+        arrays = self.arrays
+        arrays.exponents[...] = exponent
+        for row, (name, gradient) in enumerate(arrays.gradients.items()):
+            if name == "W":
+                arrays.exponents[row] = of_weights
+            put_log2_rms(self.backend, gradient, arrays.log2_gradients[row])
+        arrays.log2_gradients += arrays.exponents
 
     def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
         """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
-        # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
-        size = slope if activation.monotone else self.backend.xp.abs(slope)
-        return self._share(size, self.backend.xp.less, SATURATION * activation.max_slope)
-
-    def _share(self, values: Array, compare: Array, bound: float) -> HostArray:
-        flat = values.reshape(*values.shape[:2], -1)
-        mask = self.arrays.shared["mask"][: flat.size].reshape(flat.shape)
-        # Ones and zeros as numbers: their sum of squares counts them at memory speed.
-        compare(flat, bound, out=mask)
-        share: HostArray = self.backend.sum_squares(mask) / flat.shape[-1]
-        return share
-
-    def rescale(self, gradient: ScaledGradient) -> HostArray:
-        """Bring a gradient that left the window back to magnitude 1; return true log2 RMS."""
         import numpy as np
 
-        size = log2_rms(self.backend, gradient.data)
-        result: HostArray = size + gradient.exponent
+        # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
+        size = slope if activation.monotone else self.backend.xp.abs(slope)
+        result: HostArray = np.empty(slope.shape[:2])
+        self._put_share(size, self.backend.xp.less, SATURATION * activation.max_slope, result)
+        return result
+
+    def _put_share(self, values: Array, compare: Array, bound: float, out: HostArray) -> None:
+        """Write the share, (S, steps), of the values (S, steps, ...) that `compare` to `bound`."""
+        mask = self._mask[: values.size]
+        compare(values, bound, out=mask.reshape(values.shape))
+        self.backend.put_share(mask, out)
+
+    def rescale(self, gradient: ScaledGradient, out: HostArray | None = None) -> HostArray:
+        """Bring a gradient that left the window back to magnitude 1.
+
+        Returns its true log2 RMS, (S, T'), written to `out` if there is one.
+        """
+        import numpy as np
+
+        exponent = gradient.exponent
+        size: HostArray = np.empty(exponent.shape) if out is None else out
+        put_log2_rms(self.backend, gradient.data, size)
         if within(size, -_HOP_WINDOW, _HOP_WINDOW):
-            return result
+            if np.count_nonzero(exponent):
+                size += exponent
+            return size
         outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
         shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
         multiply_by_power(self.backend, gradient.data, -shift)
-        gradient.exponent = gradient.exponent + shift
-        return result
+        size += exponent
+        gradient.exponent = exponent + shift
+        return size
 
     def align(
         self,
@@ -263,7 +302,7 @@ class Layer(ABC):
         import numpy as np
 
         # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
-        if not gradient.exponent.any() and _mild(log2_grad) and _mild(log2_x):
+        if not np.count_nonzero(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
             return np.zeros(len(log2_grad), dtype=np.int64)
         alive = np.isfinite(log2_grad)
         largest = _peak(log2_grad, alive)
@@ -292,10 +331,19 @@ def _peak(sizes: HostArray, alive: NDArray[np.bool_]) -> HostArray:
     return result
 
 
-def sum_over_samples(backend: Backend, gradient: Array, out: Array) -> None:
-    """Write to `out` the sum of gradient (S, T, B, ..., features) over all but S and features."""
+def mask_shape(shape: Shape) -> Shape:
+    """The planned shape of a boolean mask over `shape`: four to a value, float64 wasting half."""
+    return (-(-math.prod(shape) // 4),)
+
+
+def sum_over_samples(backend: Backend, ones: Array, gradient: Array, out: Array) -> None:
+    """Write to `out` the sum of gradient (S, T, B, ..., features) over all but S and features.
+
+    `ones` is a vector of at least as many ones as there are samples: a matrix-vector product sums
+    columns several times quicker than NumPy's reduction.
+    """
     flat = gradient.reshape(gradient.shape[0], -1, gradient.shape[-1])
-    backend.xp.add.reduce(flat, axis=1, out=out)
+    backend.xp.matmul(ones[: flat.shape[1]], flat, out=out)
 
 
 def matrix_gradient(backend: Backend, x: Array, gradient: Array, out: Array) -> None:

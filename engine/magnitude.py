@@ -39,21 +39,42 @@ def log2_rms(backend: Backend, blocks: Array, lead: int = 2) -> HostArray:
     """
     import numpy as np
 
-    flat = blocks.reshape(*blocks.shape[:lead], -1)
+    result: HostArray = np.empty(blocks.shape[:lead])
+    put_log2_rms(backend, blocks, result)
+    return result
+
+
+def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
+    """Write what `log2_rms` returns to `out`, one number for each index of its axes."""
+    if out.size == 1:
+        # A single number, as most layers give, is quicker without arrays.
+        size = blocks.size
+        square = backend.sum_all_squares(blocks)
+        if _SOUND_SQUARES[0] < square < _SOUND_SQUARES[1]:
+            out.fill(0.5 * math.log2(square / size))
+        else:
+            out.fill(_careful_log2_rms(backend, blocks.reshape(-1), size))
+        return
+    import numpy as np
+
+    flat = blocks.reshape(*out.shape, -1)
     size = flat.shape[-1]
     squares = backend.sum_squares(flat)
-    result: HostArray = 0.5 * (np.log2(squares) - math.log2(size))
+    np.log2(squares, out=out)
+    out -= math.log2(size)
+    out *= 0.5
     if within(squares, *_SOUND_SQUARES):
-        return result
+        return
     sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
     for index in np.argwhere(~sound):
         place = tuple(int(i) for i in index)
-        result[place] = _careful_log2_rms(backend, flat[place], size)
-    return result
+        out[place] = _careful_log2_rms(backend, flat[place], size)
 
 
 def within(values: HostArray, low: float, high: float) -> bool:
     """Whether every value lies strictly between `low` and `high`; a nan does not."""
+    if values.size == 1:
+        return low < values.item() < high
     # For a handful of numbers a list is several times quicker than three NumPy calls.
     if values.size <= 32:
         return all([low < value < high for value in values.ravel().tolist()])
@@ -89,7 +110,7 @@ def multiply_by_power(backend: Backend, data: Array, exponent: Exponents) -> Non
     """Multiply in place by 2**exponent; `exponent` covers the leading axes of `data`."""
     import numpy as np
 
-    if not exponent.any():
+    if not np.count_nonzero(exponent):
         return
     shape = exponent.shape + (1,) * (data.ndim - exponent.ndim)
     if exponent.max() > _LARGEST_FACTOR:

@@ -20,8 +20,8 @@ from engine.connections import (
 )
 from engine.errors import MemoryShortage
 from engine.initialisers import INITIALISERS
-from engine.layer import Arrays, LayerPlan, Shape, matrix_gradient, sum_over_samples
-from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power
+from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
+from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_log2_rms
 from engine.normalisation import plan_normalisation
 from engine.verdict import Overflow
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.arrays import Array, HostArray
+    from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
     from engine.layer import Layer
     from engine.optimizers import Optimizer
@@ -81,7 +81,7 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
     shape = spec.input_shape
     shared: dict[str, Shape] = plan_dense(spec, cells) if spec.dense else {}
     parameters: dict[str, Shape] = {}
-    widest = 0
+    widest = samples = 0
     for index in range(spec.depth):
         reads = dense_input(spec, index) if spec.dense else shape
         plan = layer_class.plan(spec, index, reads, cells)
@@ -98,10 +98,12 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
         shape = plan.output_shape
         # Gradients of outputs, and, above the first layer, of what is read.
         widest = max(widest, prod(shape), prod(reads) if index else 0)
+        samples = max(samples, spec.time_steps * spec.batch_size * prod(shape[:-1]))
     parameters["readout.W"] = (shape[-1], spec.output_size)
     parameters["readout.b"] = (spec.output_size,)
     steps = spec.time_steps if spec.depth > 1 else 1
     shared["grad"] = (cells, steps, spec.batch_size, widest)
+    shared["ones"] = (samples,)
     return _NetworkPlan(layers, shared, parameters)
 
 
@@ -135,6 +137,8 @@ class Network:
     def __init__(
         self, spec: NetworkSpec, inits: Sequence[InitSpec], backend: Backend, slots: int = 0
     ) -> None:
+        import numpy as np
+
         self.spec = spec
         self.cells = len(inits)
         self.backend = backend
@@ -149,17 +153,30 @@ class Network:
             self._gradients[name] = backend.zeros((self.cells, *shape))
         # Flat, so that layers of different shapes can use the front of the same scratch.
         shared = {name: backend.zeros((prod(shape),)) for name, shape in plan.shared.items()}
-        self._grad = shared["grad"]
+        shared["ones"].fill(1.0)
+        self._grad, self._ones = shared["grad"], shared["ones"]
         layer_class = ARCHITECTURES[spec.kind].layer
+        steps = (self.cells, spec.depth, spec.time_steps)
+        self._probe = Probe.zeros(steps, layer_class.gates, layer_class.points(spec))
+        # One row a parameter, in the order of `_gradients`.
+        self._rows = {name: row for row, name in enumerate(self._gradients)}
+        self._log2_gradients: HostArray = np.zeros((len(self._rows), self.cells))
+        self._exponents: Exponents = np.zeros(self._log2_gradients.shape, dtype=np.int64)
+        first = 0
         self.layers: list[Layer] = []
         for index, layer in enumerate(plan.layers):
             prefix = f"layer{index + 1}."
+            rows = slice(first, first + len(layer.parameters()))
+            first = rows.stop
             arrays = Arrays(
                 parameters=self._part(self.parameters, prefix),
                 gradients=self._part(self._gradients, prefix),
+                exponents=self._exponents[rows],
+                log2_gradients=self._log2_gradients[rows],
                 # A recurrent h starts with h_0 = 0, which nothing ever overwrites.
                 own={name: backend.zeros(shape) for name, shape in layer.own.items()},
                 shared=shared,
+                probe=self._probe.layer(index),
             )
             self.layers.append(layer_class(spec, arrays, backend, self.cells))
         self._stream = None
@@ -171,8 +188,6 @@ class Network:
         if spec.dense:
             values, gradients = (shared[name].reshape(plan.shared[name]) for name in DENSE_BUFFERS)
             self._dense = DenseBlock(spec, backend, values, gradients)
-        self._exponents: dict[str, NDArray[np.int64]] = {}
-        self._log2_params: dict[str, HostArray] = {}
         self._states: dict[str, list[Array]] = {
             name: [backend.zeros((self.cells, *shape)) for _ in range(slots)]
             for name, shape in plan.parameters.items()
@@ -297,10 +312,12 @@ class Network:
         below = ScaledGradient(gradient, grad_y.exponent)
         exponent = top.align(grad_y, top.rescale(grad_y), top.probe.log2_h[:, -1:])
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
-        sum_over_samples(self.backend, error, self._gradients["readout.b"])
+        sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])
         for name in ("readout.W", "readout.b"):
-            self._exponents[name] = exponent
-            self._log2_params[name] = log2_rms(self.backend, self._gradients[name], 1) + exponent
+            row = self._rows[name]
+            put_log2_rms(self.backend, self._gradients[name], self._log2_gradients[row])
+            self._log2_gradients[row] += exponent
+            self._exponents[row] = exponent
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
             layer.log2_x = log2_inputs[index]
@@ -311,9 +328,6 @@ class Network:
             below = layer.backward(inputs[index], below, into)
             if self._dense is not None and index:
                 below = self._dense.collect(index, below)
-            for name, exponent in layer.arrays.exponents.items():
-                self._exponents[f"layer{index + 1}.{name}"] = exponent
-                self._log2_params[f"layer{index + 1}.{name}"] = layer.probe.log2_grad_params[name]
 
     def _output(self, layer: Layer) -> Array:
         h = layer.arrays.own["h"]
@@ -332,38 +346,28 @@ class Network:
     def _fields(self, loss: HostArray) -> Fields:
         import numpy as np
 
-        probes = [layer.probe for layer in self.layers]
-        log2_h = np.stack([probe.log2_h for probe in probes], axis=1)
-        overflow = [_first_overflow(cell) for cell in log2_h]
-        lost = np.array([place is not None for place in overflow])
+        probe = self._probe
+        overflow = [_first_overflow(cell) for cell in probe.log2_h]
+        lost = [cell for cell, place in enumerate(overflow) if place is not None]
 
-        def log10(layers: list[HostArray]) -> HostArray:
-            field = np.stack(layers, axis=1) * LOG10_2
+        def log10(log2: HostArray) -> HostArray:
+            field: HostArray = log2 * LOG10_2
             # Once the forward pass overflowed there is no gradient to speak of.
             field[lost] = np.nan
-            result: HostArray = field
-            return result
+            return field
 
-        gates = self.layers[0].gates
-
-        sizes = np.stack([self._log2_params[name] for name in self._gradients]) * LOG10_2
-        sizes[:, lost] = np.nan
-        params = dict(zip(self._gradients, sizes, strict=True))
+        gates = probe.log2_grad_gates
+        params = log10(self._log2_gradients.T).T
         return Fields(
             loss=loss,
-            log10_grad_h=log10([probe.log2_grad_h for probe in probes]),
-            log10_grad_a=None if gates else log10([probe.log2_grad_a for probe in probes]),
-            log10_grad_gates={
-                gate: log10([probe.log2_grad_gates[gate] for probe in probes]) for gate in gates
-            },
-            log10_path={
-                name: log10([probe.log2_path[name] for probe in probes])
-                for name in probes[0].log2_path
-            },
-            log10_grad_params=params,
-            activation_rms=np.exp2(log2_h),
-            zero_fraction=np.stack([probe.zero_fraction for probe in probes], axis=1),
-            saturated_fraction=np.stack([probe.saturated_fraction for probe in probes], axis=1),
+            log10_grad_h=log10(probe.log2_grad_h),
+            log10_grad_a=None if gates else log10(probe.log2_grad_a),
+            log10_grad_gates={gate: log10(values) for gate, values in gates.items()},
+            log10_path={name: log10(values) for name, values in probe.log2_path.items()},
+            log10_grad_params=dict(zip(self._gradients, params, strict=True)),
+            activation_rms=np.exp2(probe.log2_h),
+            zero_fraction=probe.zero_fraction.copy(),
+            saturated_fraction=probe.saturated_fraction.copy(),
             overflow=overflow,
         )
 
@@ -375,7 +379,7 @@ class Network:
         import numpy as np
 
         host = self.backend.to_host(self._gradients[name])
-        exponent = self._exponents[name]
+        exponent = self._exponents[self._rows[name]]
         if not exponent.any():
             return host.copy()
         shape = (-1,) + (1,) * (host.ndim - 1)
@@ -398,9 +402,9 @@ class Network:
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
             self._updates += 1
-            for name, parameter in self.parameters.items():
+            for row, (name, parameter) in enumerate(self.parameters.items()):
                 gradient = self._gradients[name]
-                multiply_by_power(self.backend, gradient, self._exponents[name] + shrink[0])
+                multiply_by_power(self.backend, gradient, self._exponents[row] + shrink[0])
                 column = (self.cells,) + (1,) * (parameter.ndim - 1)
                 if (shrink[1] != 1.0).any():
                     gradient *= self.backend.asarray(shrink[1].reshape(column))
@@ -414,8 +418,8 @@ class Network:
         import numpy as np
 
         sizes = [
-            2.0 * self._log2_params[name] + math.log2(prod(array.shape[1:]))
-            for name, array in self._gradients.items()
+            2.0 * log2_size + math.log2(prod(array.shape[1:]))
+            for log2_size, array in zip(self._log2_gradients, self._gradients.values(), strict=True)
         ]
         norm = 0.5 * np.logaddexp2.reduce(sizes, axis=0)
         excess = np.where(bounds > 0.0, norm - np.log2(np.where(bounds > 0.0, bounds, 1.0)), 0.0)
@@ -428,8 +432,9 @@ def _first_overflow(log2_h: HostArray) -> Overflow | None:
     """The earliest time step, and there the lowest layer, whose h is not finite."""
     import numpy as np
 
-    places = np.argwhere(np.isnan(log2_h.T))
-    if not len(places):
+    lost = np.isnan(log2_h.T)
+    if not np.count_nonzero(lost):
         return None
+    places = np.argwhere(lost)
     step, layer = (int(i) + 1 for i in places[0])
     return Overflow(layer=layer, step=step)

@@ -11,8 +11,16 @@ import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.layer import Layer, Shape, matrix_gradient, sum_over_samples
-from engine.magnitude import TRUSTED, WINDOW, ScaledGradient, log2_rms, multiply_by_power, within
+from engine.layer import Layer, Shape, mask_shape, matrix_gradient, sum_over_samples
+from engine.magnitude import (
+    TRUSTED,
+    WINDOW,
+    ScaledGradient,
+    log2_rms,
+    multiply_by_power,
+    put_log2_rms,
+    within,
+)
 
 if TYPE_CHECKING:
     from engine.arrays import Array, Exponents, HostArray
@@ -129,7 +137,8 @@ class RecurrentLayer(Layer):
         matrix_gradient(self.backend, samples, flat, self.arrays.gradients["W"])
         self._recurrent_gradients(h[:, 1:-1])
         if "b" in self.arrays.parameters:
-            sum_over_samples(self.backend, a, self.arrays.gradients["b"])
+            ones = self.arrays.shared["ones"]
+            sum_over_samples(self.backend, ones, a, self.arrays.gradients["b"])
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
@@ -185,7 +194,9 @@ class RecurrentLayer(Layer):
     def _probe_grad_a(self, grad_a: Array, steps: slice, scale: Exponents) -> None:
         probe = self.probe
         if not self.gates:
-            probe.log2_grad_a[:, steps] = log2_rms(self.backend, grad_a) + scale[:, None]
+            out = probe.log2_grad_a[:, steps]
+            put_log2_rms(self.backend, grad_a, out)
+            out += scale[:, None]
             return
         import numpy as np
 
@@ -387,7 +398,7 @@ def plan_recurrence(
     }
     shared: dict[str, Shape] = {
         "slope": (cells, length, batch, width),
-        "mask": (cells, length, batch, width),
+        "mask": mask_shape((cells, length, batch, width)),
         "external": (cells, length, batch, size),
         "step": (cells, batch, width),
     }

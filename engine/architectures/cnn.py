@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engine.feedforward import FeedForwardLayer, buffers
 from engine.im2col import PatchBuffer
 from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, matrix_gradient
+from engine.layer import LayerPlan, Shape, mask_shape, matrix_gradient
 
 if TYPE_CHECKING:
     from engine.arrays import Array
@@ -36,7 +36,7 @@ class ConvolutionLayer(FeedForwardLayer):
         height, width, inputs = input_shape
         k, outputs = spec.kernel_size, spec.hidden_size
         own, scratch = buffers(cells, spec.batch_size, (height, width, outputs))
-        shared: dict[str, Shape] = {"slope": scratch, "mask": scratch}
+        shared: dict[str, Shape] = {"slope": scratch, "mask": mask_shape(scratch)}
         patches = 0
         for channels, before in ((inputs, (k - 1) // 2), (outputs, k // 2)):
             tile = _tile(spec, cells, input_shape, channels)

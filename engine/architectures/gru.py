@@ -147,4 +147,5 @@ class GRULayer(MatrixRecurrence):
         matrix_gradient(self.backend, samples, wide, out[..., : 2 * size])
         matrix_gradient(self.backend, samples, narrow, out[..., 2 * size :])
         if "c" in gradients:
-            sum_over_samples(self.backend, recalled, gradients["c"])
+            ones = self.arrays.shared["ones"]
+            sum_over_samples(self.backend, ones, recalled, gradients["c"])

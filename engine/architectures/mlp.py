@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.feedforward import FeedForwardLayer, buffers
 from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, matrix_gradient
+from engine.layer import LayerPlan, Shape, mask_shape, matrix_gradient
 
 if TYPE_CHECKING:
     from engine.arrays import Array
@@ -28,7 +28,7 @@ class DenseLayer(FeedForwardLayer):
             weights={"W": WeightSpec((fan_in, fan_out), "matrix", fan_in, fan_out)},
             biases={"b": (fan_out,)} if spec.bias else {},
             own=own,
-            shared={"slope": scratch, "mask": scratch},
+            shared={"slope": scratch, "mask": mask_shape(scratch)},
             output_shape=(fan_out,),
         )
 
