@@ -149,7 +149,8 @@ class Normaliser:
     def _standardise_scaled(self, values: Array, n: Array, squares: Array) -> None:
         """The same on values / 2**k, k chosen for each group."""
         xp, inverse = self._backend.xp, self._inverse
-        largest = xp.abs(values).max(axis=self._grouping.axis, keepdims=True)
+        xp.abs(values, out=squares)
+        largest = squares.max(axis=self._grouping.axis, keepdims=True)
         power = xp.maximum(xp.frexp(largest)[1], 0)
         xp.ldexp(values, -power, out=n)
         self._average(n, self._mean)

@@ -34,6 +34,16 @@ def loss_of_mlp(d: Arrays) -> float:
     return mean_square(d, h)
 
 
+def loss_of_residual_mlp(d: Arrays) -> float:
+    h = d["input"]
+    for layer in (1, 2):
+        p = h @ d[f"param/layer{layer}.W"]
+        n = (p - p.mean(axis=0)) / np.sqrt(p.var(axis=0) + 1e-5)
+        a = n * d[f"param/layer{layer}.gain"] + d[f"param/layer{layer}.b"]
+        h = np.tanh(a) + (h if h.shape == a.shape else 0.0)
+    return mean_square(d, h)
+
+
 def loss_of_rnn(d: Arrays) -> float:
     sequence = d["input"]
     for layer in (1, 2):
@@ -56,6 +66,11 @@ def mean_square(d: Arrays, h: Any) -> float:
     ("name", "loss", "changes"),
     [
         ("mlp-tanh", loss_of_mlp, ["--steps", "3", "--set", "training.learning_rate=0.1"]),
+        (
+            "mlp-tanh",
+            loss_of_residual_mlp,
+            ["--steps", "3", "--set", "network.residual=true", "--set", "network.norm=batch"],
+        ),
         ("rnn-relu", loss_of_rnn, ["--steps", "2", "--set", "task.time_steps=4"]),
     ],
 )

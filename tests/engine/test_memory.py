@@ -23,6 +23,15 @@ SPECS = {
     "rnn": NetworkSpec("rnn", "tanh", 2, 96, 32, (32,), time_steps=150),
     "indrnn": NetworkSpec("indrnn", "relu", 2, 96, 32, (32,), time_steps=150),
 }
+SPECS |= {
+    "mlp-residual": replace(SPECS["mlp"], residual=True),
+    "cnn-residual-batch": replace(SPECS["cnn"], residual=True, norm="batch"),
+    "mlp-layer": replace(SPECS["mlp"], norm="layer"),
+    "rnn-layer": replace(SPECS["rnn"], norm="layer"),
+    "rnn-batch": replace(SPECS["rnn"], norm="batch"),
+    "indrnn-residual": replace(SPECS["indrnn"], depth=5, residual=True, norm="layer"),
+    "indrnn-dense": replace(SPECS["indrnn"], depth=4, dense=True),
+}
 
 
 def traced(action):
@@ -79,12 +88,13 @@ def test_evaluating_again_allocates_nothing_that_stays(kind):
     for _ in range(3):
         network.evaluate(x, target)
 
-    def twenty():
-        for _ in range(20):
+    def sixty():
+        for _ in range(60):
             network.evaluate(x, target)
 
-    _, kept, _ = traced(twenty)
-    assert kept < 20_000
+    # NumPy keeps up to 20 kB of small blocks for later; an array a step would be far more.
+    _, kept, _ = traced(sixty)
+    assert kept < 40_000
 
 
 @pytest.mark.parametrize("kind", SPECS)

@@ -172,6 +172,19 @@ FILES = [
         "for init.scheme delta_orthogonal",
     ),
     (
+        "[network]\nkind = 'indrnn'\nresidual = true\ndense = true",
+        "network.dense = true: must be false while network.residual is true",
+    ),
+    (
+        "[network]\nkind = 'lstm'\nresidual = false",
+        "network.residual = false: does not fit network.kind lstm; "
+        "only mlp, cnn and indrnn have it",
+    ),
+    (
+        "[network]\nkind = 'mlp'\nnorm = 'Layer'",
+        'network.norm = "Layer": not one of none, layer, batch; did you mean "layer"?',
+    ),
+    (
         "[network]\nkind = 'rnn'\n[task]\nname = 'adding'\ntime_steps = 1",
         "task.time_steps = 1: must be a whole number from 2 to 1000000 for task.name adding",
     ),
