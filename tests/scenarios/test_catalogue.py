@@ -27,11 +27,18 @@ PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
     "mlp-tanh-above": ("exploding", (5.5, 7.5), 20),
     "mlp-relu-below": ("vanishing", (-17, -14), 20),
     "mlp-relu": ("healthy", (-1.5, 1.0), 20),
+    "mlp-relu-residual": ("exploding", (20, 24), 20),
+    "mlp-relu-batch": ("exploding", (8, 10), 20),
+    "mlp-sigmoid-batch": ("healthy", (0.5, 2.5), 20),
+    "mlp-sigmoid-layer": ("vanishing", (-43, -39), 20),
     "cnn-sigmoid": ("vanishing", (-66, -60), 3),
     "cnn-tanh": ("healthy", (-3.0, 0.0), 3),
     "cnn-relu": ("healthy", (-1.0, 1.0), 3),
     "cnn-tanh-1000": ("healthy", (-1.5, 0.0), 0),
     "cnn-tanh-1000-gaussian": ("vanishing", (-9.0, -4.5), 0),
+    "cnn-sigmoid-residual": ("healthy", (-0.2, 0.5), 3),
+    "cnn-relu-batch": ("exploding", (7, 9), 3),
+    "cnn-resnet": ("healthy", (1, 2.7), 3),
     "rnn-sigmoid": ("vanishing", (-65, -55), None),
     "rnn-tanh-below": ("vanishing", (-30, -25), None),
     "rnn-tanh": ("healthy", (-2.0, 1.0), None),
@@ -39,12 +46,15 @@ PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
     "rnn-relu-below": ("vanishing", (-17, -14), None),
     "rnn-relu": ("healthy", (-2.0, 2.0), None),
     "rnn-relu-above": ("exploding", (14, 18), None),
+    "rnn-tanh-layer": ("vanishing", (-21, -18), None),
     "irnn": ("healthy", (-1.0, 0.0), None),
     "indrnn": ("healthy", (-0.5, 0.5), None),
     "indrnn-vanishing": ("vanishing", (-6.5, -4.0), None),
     "indrnn-exploding": ("exploding", (4.0, 6.0), None),
     "indrnn-tanh": ("vanishing", (-27, -20), None),
     "indrnn-deep": ("healthy", (-1.0, 0.5), 20),
+    "indrnn-residual": ("healthy", (-1.0, 0.5), 20),
+    "indrnn-dense": ("healthy", (-1.0, 0.5), 20),
     "lstm": ("vanishing", (-15, -11), 20),
     "lstm-forget-1": ("healthy", (-2.9, -0.5), 20),
     "gru": ("vanishing", (-14, -11), 20),
@@ -99,6 +109,52 @@ def test_mlp_sigmoid_goes_below_float32() -> None:
     assert frame.log10_grad_h[0, 0] < np.log10(np.finfo(np.float32).smallest_subnormal)
 
 
+def test_residual_relu_doubles_near_the_loss_and_then_does_more() -> None:
+    hops = [
+        -2.0 * np.diff(initial("mlp-relu-residual", run__seed=seed).log10_grad_h[:, 0])
+        for seed in range(4)
+    ]
+    growth = 10.0 ** np.mean(hops, axis=0)
+    assert growth[-10:].mean() == pytest.approx(2.0, abs=0.2)
+    assert growth[:50].mean() == pytest.approx(2.9, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["mlp-relu-batch", "cnn-resnet"])
+def test_skips_tame_batch_normalisation(name: str) -> None:
+    def decades(residual: bool) -> float:
+        value = initial(name, network__residual=residual).verdict.decades
+        assert value is not None
+        return value
+
+    assert decades(residual=False) > 7
+    assert decades(residual=True) < 2.7
+
+
+def test_cnn_resnet_explodes_without_its_normalisation() -> None:
+    assert initial("cnn-resnet", network__norm="none").verdict.decades > 20  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["mlp-relu-batch", "rnn-tanh-layer"])
+def test_normalised_weights_have_no_scale(name: str) -> None:
+    one, ten = (initial(name, init__weight_scale=scale) for scale in (1.0, 10.0))
+    # A batch normalised ReLU net is chaotic: eps alone sets the two runs apart.
+    assert one.verdict.decades == pytest.approx(ten.verdict.decades, abs=1.0)
+
+
+def test_batch_normalised_relu_grows_by_what_mean_field_theory_says() -> None:
+    """Yang et al. 2019: pi / (pi - 1) in the square at every layer, at a large batch."""
+    rates = [
+        initial("mlp-relu-batch", run__seed=seed, task__batch_size=256).verdict.decades_per_hop
+        for seed in range(3)
+    ]
+    predicted = 0.5 * np.log10(np.pi / (np.pi - 1.0))
+    assert np.mean(rates) == pytest.approx(predicted, rel=0.08)  # type: ignore[arg-type]
+
+
+def test_a_larger_recurrent_scale_makes_up_for_normalised_inputs() -> None:
+    assert initial("rnn-tanh-layer", init__recurrent_scale=2.0).verdict.name == "healthy"
+
+
 def test_a_thousand_layers_are_flat_with_delta_orthogonal_kernels_alone() -> None:
     def extent(name: str) -> float:
         return float(np.ptp(initial(name).log10_grad_h))
@@ -146,6 +202,21 @@ def test_indrnn_deep_grows_in_its_lower_layers() -> None:
     assert all(d is not None for d in decades)
     assert decades == sorted(decades, reverse=True)  # type: ignore[type-var]
     assert decades[0] is not None and decades[0] > 3.0
+
+
+def test_connections_flatten_the_lower_layers_of_a_deep_indrnn() -> None:
+    def first_layer(name: str, **changes: object) -> float:
+        decades = [
+            judge(initial(name, run__seed=seed, **changes).log10_grad_h, True, layer=1).decades
+            for seed in range(3)
+        ]
+        return float(np.mean([d for d in decades if d is not None]))
+
+    plain = first_layer("indrnn-residual", network__residual=False)
+    residual, dense = first_layer("indrnn-residual"), first_layer("indrnn-dense")
+    assert plain > 6
+    assert residual < 2
+    assert dense < residual
 
 
 def test_only_the_indrnn_learns_to_add() -> None:
