@@ -77,6 +77,26 @@ _KNOWN = frozenset(
 )
 
 
+#: Settings that no theory of `predict_feedforward` or `predict_rnn` covers: a sentence each.
+_UNCOVERED = {
+    "norm": "{value} normalisation: it gives every layer back the variance that mean field would "
+    "follow, and couples the gradients of units or samples, which mean field takes one by one",
+    "residual": "residual connections: past every layer the gradient also goes straight on, so a "
+    "hop is more than the weights and slopes that mean field multiplies",
+    "dense": "dense connections: a layer reads all layers below it, so the gradient has many ways "
+    "to a layer and mean field follows one",
+}
+
+#: Settings that change what enters a layer, but not what its gradient meets from one time step to
+#: the one before: the bound of each neuron and the path through a gate stay as they are.
+_BESIDE_TIME = {
+    "irnn": frozenset({"norm"}),
+    "indrnn": frozenset({"norm", "residual", "dense"}),
+    "lstm": frozenset({"norm"}),
+    "gru": frozenset({"norm"}),
+}
+
+
 def predict(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Prediction:
     """The theory of a network as it is drawn.
 
@@ -85,23 +105,27 @@ def predict(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Predict
 
     Raises ValueError for a mean square that is negative or beyond 1e100.
     """
+    import numpy as np
+
     if not 0.0 <= input_variance <= 1e100:
         raise ValueError(f"the input's mean square must be from 0 to 1e100, not {input_variance}")
     theory = THEORIES.get(spec.kind)
-    stranger = _stranger(spec)
-    if theory is not None and stranger is None:
-        return theory(spec, init, float(input_variance))
+    reason = _uncovered(spec) if theory is not None else f"no theory of the kind {spec.kind}"
+    if theory is not None and reason is None:
+        # Variances may leave float64 on the way; what is said of them knows.
+        with np.errstate(all="ignore"):
+            return theory(spec, init, float(input_variance))
     recurrent = ARCHITECTURES[spec.kind].recurrent
     draft = Draft(spec.kind, spec.activation, "time" if recurrent else "layer", "none")
-    if theory is None:
-        return draft.finish(f"there is no theory of the kind {spec.kind}")
-    return draft.finish(f"the theory does not cover network.{stranger}")
+    return draft.finish(reason or "")
 
 
-def _stranger(spec: NetworkSpec) -> str | None:
-    """A setting that changes the network and that no theory here has heard of."""
+def _uncovered(spec: NetworkSpec) -> str | None:
+    """Why a setting puts the network beyond its theory, None if none does."""
+    covered = _KNOWN | _BESIDE_TIME.get(spec.kind, frozenset())
     for entry in fields(spec):
         value = getattr(spec, entry.name)
-        if entry.name not in _KNOWN and entry.default is not MISSING and value != entry.default:
-            return f"{entry.name} = {value}"
+        if entry.name not in covered and entry.default is not MISSING and value != entry.default:
+            unheard = f"no theory here covers network.{entry.name} = {value}"
+            return _UNCOVERED.get(entry.name, unheard).format(value=value)
     return None

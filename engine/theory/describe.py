@@ -162,7 +162,7 @@ def give_curve(
             *CURVE,
         )
         return
-    place = _first_overflow(transient, dtype)
+    place = first_overflow(transient, dtype)
     if place is not None:
         draft.refuse(
             f"the forward pass leaves {dtype} at about {draft.hop} {place}: activations grow "
@@ -186,7 +186,7 @@ def give_curve(
     )
 
 
-def _first_overflow(transient: Transient, dtype: str) -> int | None:
+def first_overflow(transient: Transient, dtype: str) -> int | None:
     """The first place whose pre-activations leave the dtype, counted from 1."""
     import numpy as np
 
@@ -194,10 +194,13 @@ def _first_overflow(transient: Transient, dtype: str) -> int | None:
     limit = 2.0 * (math.log10(float(np.finfo(dtype).max)) - 1.0)
     with np.errstate(divide="ignore"):
         log_q = np.log10(transient.q.max(axis=1))
-    beyond = np.flatnonzero(log_q > limit)
-    if not beyond.size or np.isfinite(log_q[beyond[0]]):
-        return int(beyond[0]) + 1 if beyond.size else None
-    # A variance leaves float64 long before its root does: from there on it grows as it did.
+    beyond = np.flatnonzero(~(log_q <= limit))
+    if not beyond.size:
+        return None
     last = int(beyond[0]) - 1
-    place = last + math.ceil((limit - log_q[last]) / (log_q[last] - log_q[last - 1]))
+    growth = log_q[last] - log_q[last - 1] if last > 0 else 0.0
+    if np.isfinite(log_q[last + 1]) or not growth > 0.0:
+        return last + 2
+    # A variance leaves float64 long before its root does: from there on it grows as it did.
+    place = last + math.ceil((limit - log_q[last]) / growth)
     return place + 1 if place < len(log_q) else None

@@ -16,8 +16,8 @@ Curve = Literal["prediction", "bound", "path"]
 
 #: Why a theory of freshly drawn weights is not drawn beside a trained network.
 TRAINED = (
-    "the theory is about weights as they are drawn; after the first update they depend on the "
-    "data and on each other"
+    "trained weights depend on the data and on each other after the first update, and the theory "
+    "is about weights as they are drawn"
 )
 
 

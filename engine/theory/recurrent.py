@@ -7,6 +7,7 @@ its own at every step, so an RNN is a deep network driven at every layer.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from engine.theory.describe import (
     MEAN_FIELD,
     describe_fixed_point,
     describe_growth,
+    first_overflow,
     give_curve,
     give_edge,
 )
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from engine.spec import InitSpec, NetworkSpec
     from engine.theory.prediction import Prediction
     from engine.theory.transient import Transient
+
+#: A variance too small to matter to any sum, and still a number.
+_LEAST = 1e-300
 
 
 def spectral_radius(u: NDArray[Any]) -> float:
@@ -91,11 +96,12 @@ def predict_rnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Pre
             "has no edge of its own",
             "critical_recurrent_scale",
         )
-    if drive + bias_variance == 0.0:
+    entering = drive if spec.depth == 1 else min(drive, between)
+    if entering + bias_variance == 0.0:
         draft.refuse("the input is 0 and there are no biases: nothing enters", *MEAN_FIELD)
         return draft.finish()
     bottom = MeanField(activation, gain**2, bias_variance + drive)
-    top = _climb(bottom, bias_variance, between, spec.depth, hops)
+    top = _climb(bottom, bias_variance, between, spec, hops)
     if top.field is None:
         describe_growth(draft, bottom)
     else:
@@ -123,22 +129,29 @@ class _Level:
 
 
 def _climb(
-    bottom: MeanField, bias_variance: float, between: float, depth: int, hops: int
+    bottom: MeanField, bias_variance: float, between: float, spec: NetworkSpec, hops: int
 ) -> _Level:
-    """From the layer that reads the input to the last; `between` is sigma_w^2 of the W above it."""
+    """From the layer that reads the input to the last; `between` is sigma_w^2 of the W above it.
+
+    Where a layer's forward pass leaves the dtype, its own transient is the last to be followed.
+    """
+    import numpy as np
+
     start = bottom.bias_variance
     level = _Level(bottom, start, follow(bottom, start, hops))
     undriven = MeanField(bottom.activation, bottom.weight_variance, bias_variance)
-    for _ in range(depth - 1):
+    for _ in range(spec.depth - 1):
         settled = None
         if level.field is not None:
             q = level.field.fate(level.start).q
             if q is not None:
                 sent = between * float(moments(bottom.activation, q).square)
-                settled = replace(undriven, bias_variance=bias_variance + sent)
-        transient = None
-        if level.transient is not None:
-            drive = between * level.transient.square[:, 0]
+                if math.isfinite(sent):
+                    settled = replace(undriven, bias_variance=bias_variance + sent)
+        transient = level.transient
+        if transient is not None and first_overflow(transient, spec.dtype) is None:
+            # What a layer sends up may be next to nothing, but not nothing.
+            drive = np.maximum(between * transient.square[:, 0], _LEAST)
             start = bias_variance + float(drive[0])
             transient = follow(undriven, start, hops, drive)
         level = _Level(settled, start, transient)

@@ -105,7 +105,7 @@ def follow(
 
     if isinstance(starts, float):
         starts = Starts(np.array([starts]), np.ones(1))
-    added = np.full(hops + 1, field.bias_variance)
+    added = np.full(hops + 1, field.bias_variance, dtype=np.float64)
     if drive is not None:
         added += drive
     # From here on every place gets the same.
