@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from engine.culprits import Culprits
     from engine.frame import Frame
+    from engine.theory import Prediction
     from engine.verdict import Overflow, Verdict
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
@@ -72,8 +73,13 @@ def frame_event(frame: Frame) -> Event:
     }
 
 
-def end_event(frame: Frame | None, *, interrupted: bool = False) -> Event:
-    """How the run ended, from its last frame; null throughout where there was none."""
+def end_event(
+    frame: Frame | None, *, interrupted: bool = False, theory: float | None = None
+) -> Event:
+    """How the run ended, from its last frame; null throughout where there was none.
+
+    `theory` is what theory predicts for the verdict's decades (`theory_decades`).
+    """
     if frame is None:
         verdict: Event = dict.fromkeys(
             ("verdict", "decades", "decades_per_hop", "hops", "axis", "layer", "dead_at")
@@ -83,6 +89,7 @@ def end_event(frame: Frame | None, *, interrupted: bool = False) -> Event:
             "step": None,
             "loss": None,
             **verdict,
+            "theory_decades": None,
             "overflow": None,
             "interrupted": interrupted,
         }
@@ -91,9 +98,30 @@ def end_event(frame: Frame | None, *, interrupted: bool = False) -> Event:
         "step": frame.step,
         "loss": _number(frame.loss),
         **verdict_fields(frame.verdict),
+        "theory_decades": _log(theory),
         "overflow": _place(frame.overflow),
         "interrupted": interrupted,
     }
+
+
+def theory_decades(
+    scenario: Scenario, frame: Frame | None, prediction: Prediction | None = None
+) -> float | None:
+    """The decades that theory predicts for a frame's verdict; `prediction` spares a second one.
+
+    None where no theory covers it: a trained network, a layer below the last and whatever else
+    `engine.theory.silence` names, and where only a bound or a single path is known.
+    """
+    if frame is None or frame.step:
+        return None
+    from engine.theory import silence
+    from scenarios.predictions import predict
+
+    verdict, prediction = frame.verdict, prediction or predict(scenario)
+    last_layer = verdict.axis == "layer" or verdict.layer == scenario.network.depth
+    if prediction.curve != "prediction" or silence(prediction, last_layer=last_layer) is not None:
+        return None
+    return prediction.decades
 
 
 def verdict_fields(verdict: Verdict) -> Event:

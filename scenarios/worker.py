@@ -26,6 +26,7 @@ from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from engine.theory import Prediction
     from scenarios.scenario import Scenario
 
 #: Frames kept for a reader that does not ask for them.
@@ -60,6 +61,14 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True)
+class Predicted:
+    """What theory says of the network as it was drawn; comes after the first frame."""
+
+    run: int
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """All steps of a run are done; `event` is its end event, as in the JSON lines."""
 
@@ -76,7 +85,7 @@ class Failed:
     key: str | None
 
 
-Message: TypeAlias = Started | Frames | Ended | Failed
+Message: TypeAlias = Started | Frames | Predicted | Ended | Failed
 
 
 class Worker:
@@ -211,6 +220,8 @@ class _Server:
         self._run = 0
         self._frames: Iterator[Frame] | None = None
         self._last: Frame | None = None
+        self._scenario: Scenario | None = None
+        self._prediction: Prediction | None = None
         self._paused = False
         self._steps = 0
         self._outbox: list[Message] = []
@@ -227,6 +238,9 @@ class _Server:
             if self._wanted and self._outbox:
                 self._connection.send(self._outbox)
                 self._outbox, self._wanted = [], False
+            if self._last is not None and not self._outbox:
+                # The first frame has gone out, so nobody waits for it any more.
+                self._predict()
 
     def _obey(self, command: tuple[Any, ...]) -> None:
         match command:
@@ -247,6 +261,7 @@ class _Server:
         from scenarios.runner import Run
 
         self._run, self._frames, self._last = run, None, None
+        self._scenario, self._prediction = scenario, None
         # Step 0 is shown even on hold: it is what the scenario looks like.
         self._paused, self._steps, self._outbox = paused, 1, []
         try:
@@ -258,10 +273,10 @@ class _Server:
         self._frames = prepared.frames()
 
     def _advance(self) -> None:
-        from scenarios.events import end_event
+        from scenarios.events import end_event, theory_decades
         from scenarios.failures import describe
 
-        assert self._frames is not None
+        assert self._frames is not None and self._scenario is not None
         try:
             frame = next(self._frames, None)
         except Exception as error:
@@ -270,7 +285,9 @@ class _Server:
             return
         if frame is None:
             self._frames = None
-            self._outbox.append(Ended(self._run, end_event(self._last)))
+            self._predict()
+            theory = theory_decades(self._scenario, self._last, self._prediction)
+            self._outbox.append(Ended(self._run, end_event(self._last, theory=theory)))
             return
         self._last = frame
         self._steps = max(0, self._steps - 1)
@@ -280,6 +297,15 @@ class _Server:
             self._outbox.append(pending)
         pending.frames.append(frame)
         del pending.frames[:-_PENDING_FRAMES]
+
+    def _predict(self) -> None:
+        """Add the prediction to what goes out, once a run."""
+        if self._prediction is not None or self._scenario is None:
+            return
+        from scenarios.predictions import predict
+
+        self._prediction = predict(self._scenario)
+        self._outbox.append(Predicted(self._run, self._prediction))
 
 
 def serve(connection: Connection) -> None:

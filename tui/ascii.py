@@ -5,7 +5,7 @@ from __future__ import annotations
 #: What is drawn with, and what stands for it, one cell for one cell.
 _ASCII = str.maketrans(
     {
-        **dict.fromkeys("─━═╌┄┈▔▁", "-"),
+        **dict.fromkeys("─━═╌╍┄┈▔▁", "-"),
         **dict.fromkeys("│┃║┆┊▏▕▎▍▌▐", "|"),
         **dict.fromkeys("┌┐└┘╭╮╰╯├┤┬┴┼╔╗╚╝╠╣╦╩╬┏┓┗┛", "+"),
         **dict.fromkeys("█▇▆▅▄▃▂▀▉▊▋▓", "#"),

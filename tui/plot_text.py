@@ -20,11 +20,13 @@ def picture(
     columns: int,
     unicode: bool = True,
     colour: str | None = None,
+    theory: Sequence[float] = (),
 ) -> str | None:
     """Draw one value a layer ("layer") or time step ("time"), first to last, as lines of text.
 
     The last value is the one next to the loss. Values that are not finite leave a gap; None where
-    fewer than two can be drawn. `colour` is one of plotext's, None for none.
+    fewer than two can be drawn. `colour` is one of plotext's, None for none. `theory` holds as many
+    values again, drawn as dashes behind the others, as far as they leave those most of the room.
     """
     places = [i + 1 for i, value in enumerate(log10_grad) if math.isfinite(value)]
     if len(places) < 2:
@@ -33,6 +35,11 @@ def picture(
 
     values = [log10_grad[place - 1] for place in places]
     low, high = _limits(min(values), max(values))
+    predicted = [value for value in theory if math.isfinite(value)]
+    if predicted:
+        room = high - low
+        low = max(min(low, math.floor(min(predicted))), low - room)
+        high = min(max(high, math.ceil(max(predicted))), high + room)
     step = round_step(high - low, _HEIGHT // 2)
     ticks = list(range(math.ceil(low / step) * step, high + 1, step))
     plotext.clear_figure()
@@ -40,6 +47,8 @@ def picture(
     plotext.plot_size(columns, _HEIGHT + 2)
     plotext.theme("clear")
     marker = "braille" if unicode else "*"
+    for xs, ys in _dashes(theory, columns):
+        plotext.plot(xs, ys, marker="braille" if unicode else "-")
     for run in _without_gaps(places):
         drawn = [log10_grad[place - 1] for place in run]
         draw = plotext.plot if len(run) > 1 else plotext.scatter
@@ -71,6 +80,25 @@ def _limits(lowest: float, highest: float) -> tuple[int, int]:
         low -= (missing + 1) // 2
         high += missing // 2
     return low, high
+
+
+def _dashes(values: Sequence[float], columns: int) -> list[tuple[list[float], list[float]]]:
+    """A curve over places 1, 2, ... as strokes of three columns with gaps of two between them."""
+    strokes: list[tuple[list[float], list[float]]] = []
+    if len(values) < 2:
+        return strokes
+    for start in range(0, columns - 2, 5):
+        xs, ys = [], []
+        for column in range(start, start + 3):
+            x = column / (columns - 1) * (len(values) - 1)
+            left = min(int(x), len(values) - 2)
+            y = values[left] + (x - left) * (values[left + 1] - values[left])
+            if math.isfinite(y):
+                xs.append(x + 1.0)
+                ys.append(y)
+        if len(xs) > 1:
+            strokes.append((xs, ys))
+    return strokes
 
 
 def _without_gaps(places: list[int]) -> list[list[int]]:

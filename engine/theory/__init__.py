@@ -14,6 +14,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
+from engine.theory.comparison import OTHER_LAYER, Comparison, compare, silence
 from engine.theory.feedforward import predict_feedforward
 from engine.theory.gates import chrono_bias, predict_gated
 from engine.theory.independent import (
@@ -32,15 +33,19 @@ if TYPE_CHECKING:
     from engine.spec import InitSpec, NetworkSpec
 
 __all__ = [
+    "OTHER_LAYER",
     "THEORIES",
     "TRAINED",
+    "Comparison",
     "Prediction",
     "chrono_bias",
+    "compare",
     "largest_singular_value",
     "log10_rms_gradient",
     "lyapunov_exponents",
     "predict",
     "recurrent_weights",
+    "silence",
     "slope_bound",
     "slope_bound_decades",
     "spectral_radius",

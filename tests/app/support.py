@@ -8,9 +8,10 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
-from scenarios.worker import Ended, Failed, Frames, Message, Started
+from scenarios.worker import Ended, Failed, Frames, Message, Predicted, Started
 from tui.app import NablascopeApp
 from tui.lab.screen import LabScreen
 from tui.terminal import Colours
@@ -43,6 +44,7 @@ class ScriptedWorker:
             self._outbox = [
                 Started(self._run, scenario, run.device, run.versions),
                 Frames(self._run, frames),
+                Predicted(self._run, predict(scenario)),
             ]
         return self._run
 

@@ -130,6 +130,34 @@ def test_text_tells_where_training_began_and_ended(capsys: Capture) -> None:
     assert "at step 1 of 1" in out
 
 
+def test_text_says_how_far_theory_is_from_this(capsys: Capture) -> None:
+    assert main(["run", "mlp-tanh-below", "--steps", "0", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "dashes: theory (mean field)" in out
+    assert re.search(r"theory 10\^-9\.\d: 0\.\d decades apart \(spread 0\.4\)", out)
+    assert main(["run", "mlp-tanh-below", "--steps", "1", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "dashes" not in out and "no theory of trained weights; at step 0 theory 10^" in out
+
+
+def test_text_says_why_there_is_no_theory(capsys: Capture) -> None:
+    for changes, reason in (
+        (["network.padding=zero"], "zero padding"),
+        (["network.norm=layer"], "layer normalisation"),
+        (["network.hidden_size=8"], "8 units are too few"),
+    ):
+        options = [word for change in changes for word in ("--set", change)]
+        assert main(["run", "cnn-tanh", "--steps", "0", "--device", "cpu", *options]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert f"no theory: {reason}" in out and "dashes" not in out
+
+
+def test_layers_below_the_last_have_no_theory(capsys: Capture) -> None:
+    command = ["run", "indrnn-deep", "--steps", "0", "--device", "cpu", "--layer", "2"]
+    assert main(command) == 0
+    assert "no theory: layers below the last" in capsys.readouterr().out
+
+
 def test_an_overflow_is_a_result(capsys: Capture) -> None:
     out, _ = run(capsys, "rnn-relu", "--steps", "0", "--set", "init.recurrent_scale=1000")
     assert "overflow: the forward pass left float32 at layer 1, step " in out

@@ -189,3 +189,19 @@ def test_gaps_and_nothing_to_draw() -> None:
 def test_colour_only_where_it_is_asked_for() -> None:
     drawn = picture([-1.0, -5.0], axis="layer", columns=80, colour="blue")
     assert drawn is not None and "\x1b[" in drawn
+
+
+def test_theory_is_dashed_and_keeps_to_its_room() -> None:
+    values = [-8.0 + 0.6 * layer for layer in range(10)]
+    apart = [value - 3.0 for value in values]
+    lines = rows(picture(values, axis="layer", columns=80, unicode=False, theory=apart))
+    inner = [line[5:-1] for line in lines[1:-2]]
+    assert any("-" in line for line in inner)
+    columns = {column for line in inner for column, c in enumerate(line) if c == "-"}
+    assert columns and not columns >= set(range(min(columns), max(columns)))
+    far = [-1000.0] * 9 + [values[-1]]
+    lines = rows(picture(values, axis="layer", columns=80, unicode=False, theory=far))
+    ticks = [int(line.split("┤")[0]) for line in lines if "┤" in line]
+    assert min(ticks) >= -16
+    gaps = [math.nan] * 5 + apart[5:]
+    assert picture(values, axis="layer", columns=80, theory=gaps) is not None

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from scenarios.events import end_event, frame_event, start_event, to_json
+from scenarios.events import end_event, frame_event, start_event, theory_decades, to_json
+from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import load
 
@@ -63,7 +64,8 @@ def test_what_a_run_says() -> None:
     assert end == {
         "event": "end",
         "interrupted": False,
-        **{key: steps[-1][key] for key in end if key not in ("event", "interrupted")},
+        "theory_decades": None,
+        **{key: steps[-1][key] for key in end if key in steps[-1] and key != "event"},
     }
 
 
@@ -75,6 +77,19 @@ def test_the_same_run_gives_the_same_bytes() -> None:
     assert lines() == lines()
     first, other = lines()[0], lines(run__seed=1)[0]
     assert json.loads(first)["run"] != json.loads(other)["run"]
+
+
+def test_what_theory_says_of_the_verdict() -> None:
+    scenario = load("mlp-tanh-below", {"training.steps": 1, "run.device": "cpu"})
+    drawn, trained = Run(scenario).frames()
+    foretold = theory_decades(scenario, drawn)
+    assert foretold == predict(scenario).decades
+    assert end_event(drawn, theory=foretold)["theory_decades"] == pytest.approx(foretold, abs=1e-6)
+    assert theory_decades(scenario, trained) is None
+    # A bound is no prediction, and where theory is silent there is none.
+    for name, changes in (("indrnn", {}), ("mlp-tanh-below", {"network.norm": "batch"})):
+        silent = load(name, {"training.steps": 0, "run.device": "cpu", **changes})
+        assert theory_decades(silent, next(Run(silent).frames())) is None
 
 
 def test_the_culprits_of_a_frame() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scenarios.events import end_event, frame_event, start_event, to_json
+from scenarios.events import end_event, frame_event, start_event, theory_decades, to_json
 from tui.commands.console import (
     PICTURE_COLOURS,
     VERDICT_STYLES,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from engine.frame import Frame
+    from engine.theory import Prediction
     from scenarios.runner import Run
 
 #: Layers of a deep recurrent net that get a line of their own.
@@ -91,7 +92,8 @@ class JsonReport(Report):
         print(to_json(frame_event(frame)))
 
     def show_end(self, run: Run, interrupted: bool) -> None:
-        print(to_json(end_event(self.last, interrupted=interrupted)))
+        theory = theory_decades(run.scenario, self.last)
+        print(to_json(end_event(self.last, interrupted=interrupted, theory=theory)))
 
 
 class TextReport(Report):
@@ -129,8 +131,12 @@ class TextReport(Report):
         if frame is None or first is None:
             write("interrupted before the first frame")
             return
-        _draw(run, frame)
+        from scenarios.predictions import predict
+
+        prediction = predict(run.scenario)
+        _draw(run, frame, prediction)
         _judge(run, frame)
+        _compare(run, first, frame, prediction)
         if frame.verdict.axis == "time" and len(frame.log10_grad_h) > 1:
             _judge_layers(run, frame)
         if first.verdict.name != frame.verdict.name:
@@ -167,8 +173,9 @@ def _progress(steps: int) -> Progress:
     return progress
 
 
-def _draw(run: Run, frame: Frame) -> None:
+def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
     from tui.plot_text import picture
+    from tui.theory_words import curve_name
 
     verdict = frame.verdict
     time = verdict.axis == "time"
@@ -176,13 +183,24 @@ def _draw(run: Run, frame: Frame) -> None:
     unicode = speaks_unicode(sys.stdout)
     colour = PICTURE_COLOURS[verdict.name] if is_live(sys.stdout) else None
     columns = min(width(), 120)
+    theory: list[float] = []
+    if _silence(run, frame, prediction) is None:
+        assert prediction.log10_gradient is not None
+        gaps = (math.nan if value is None else value for value in prediction.log10_gradient)
+        theory = [float(field[-1]) + value for value in gaps]
     drawn = picture(
-        field.tolist(), axis=verdict.axis, columns=columns, unicode=unicode, colour=colour
+        field.tolist(),
+        axis=verdict.axis,
+        columns=columns,
+        unicode=unicode,
+        colour=colour,
+        theory=theory,
     )
     if drawn is not None:
         of = f", layer {verdict.layer} of {run.scenario.network.depth}" if time else ""
         unit = "time step" if time else "layer"
-        write(f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}")
+        dashes = f"; dashes: {curve_name(prediction)}" if theory else ""
+        write(f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}{dashes}")
         write(drawn)
         write()
 
@@ -199,6 +217,31 @@ def _judge(run: Run, frame: Frame) -> None:
         layer = ARCHITECTURES[run.scenario.network.kind].layer
         write(f"  {blame(found, layer.hop_weight)}")
     write(f"  {meaning(frame.verdict)}")
+
+
+def _silence(run: Run, frame: Frame, prediction: Prediction) -> str | None:
+    """Why theory has nothing to say of this frame, None if it has."""
+    from engine.theory import silence
+
+    verdict = frame.verdict
+    last_layer = verdict.axis == "layer" or verdict.layer == run.scenario.network.depth
+    return silence(prediction, last_layer=last_layer, trained=frame.step > 0)
+
+
+def _compare(run: Run, first: Frame, frame: Frame, prediction: Prediction) -> None:
+    """How far theory is from the network as drawn, or why it is silent."""
+    from engine.theory import compare
+    from tui.theory_words import compared, no_theory
+
+    reason = _silence(run, first, prediction)
+    if reason is not None:
+        write(paragraph(no_theory(reason), "  ", width()))
+        return
+    verdict = first.verdict
+    field = first.log10_grad_h
+    profile = field[verdict.layer - 1] if verdict.axis == "time" else field[:, 0]
+    wordings = compared(compare(prediction, profile), trained=frame.step > 0)
+    write(paragraph(wordings[0], "  ", width()) if wordings else "")
 
 
 def _judge_layers(run: Run, frame: Frame) -> None:

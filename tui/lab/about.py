@@ -1,4 +1,4 @@
-"""One scenario in full: its question, where it comes from, what was changed."""
+"""One scenario in full: its question, where it comes from, what was changed, what theory says."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class AboutScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,i,q", "dismiss(None)", "close")]
 
-    def __init__(self, scenario: Scenario, changes: list[str]) -> None:
+    def __init__(self, scenario: Scenario, changes: list[str], theory: str) -> None:
         super().__init__()
-        self._scenario, self._changes = scenario, changes
+        self._scenario, self._changes, self._theory = scenario, changes, theory
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -32,6 +32,8 @@ class AboutScreen(ModalScreen[None]):
             parts += ["\n\n", ("From  ", "$muted"), " ".join(scenario.source_text.split())]
         if self._changes:
             parts += ["\n\n", ("Changed  ", "$muted"), ", ".join(self._changes)]
+        if self._theory:
+            parts += ["\n\n", ("Theory  ", "$muted"), self._theory]
         with VerticalScroll(id="about"):
             yield Static(Content.assemble(*parts))
 

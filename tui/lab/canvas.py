@@ -95,6 +95,23 @@ def _pieces(xs: HostArray, ys: HostArray) -> list[tuple[list[float], list[float]
     ]
 
 
+def dashed(cells: Cells, dash: int, gap: int) -> Cells:
+    """A drawn curve with gaps: `dash` cells, then `gap` without, counted along columns or rows.
+
+    Rows count where the curve is steeper than a cell a column, or its dashes would have no ends.
+    """
+    found = [(x, y) for y, row in enumerate(cells) for x, cell in enumerate(row) if cell != " "]
+    if not found:
+        return cells
+    columns, rows = ({place[axis] for place in found} for axis in (0, 1))
+    axis = 0 if len(columns) >= len(rows) else 1
+    kept = {place for place in found if place[axis] % (dash + gap) < dash}
+    return [
+        "".join(cell if (x, y) in kept else " " for x, cell in enumerate(row))
+        for y, row in enumerate(cells)
+    ]
+
+
 def overlaid(under: str, over: str) -> str:
     """Two braille cells in one; anything else on top hides what is beneath."""
     if "\u2800" <= under <= "\u28ff" and "\u2800" <= over <= "\u28ff":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.arrays import HostArray
     from engine.frame import Frame
+    from engine.theory import Comparison, Prediction
     from engine.verdict import Verdict
     from scenarios.scenario import Scenario
 
@@ -71,6 +72,7 @@ class LiveRun:
         label: what the legend calls it.
         layer: the layer judged, counted from 1 (recurrent kinds; the last for others).
         first, latest: step 0's frame and the newest.
+        prediction: what theory says of the network as drawn, None before it is known.
         received: called with every frame, for whoever wants them all.
     """
 
@@ -80,6 +82,7 @@ class LiveRun:
     layer: int = 0
     first: Frame | None = None
     latest: Frame | None = None
+    prediction: Prediction | None = None
     history: History = field(default_factory=History)
     y_range: StickyRange = field(default_factory=StickyRange)
     received: Callable[[Frame], None] | None = None
@@ -122,6 +125,43 @@ class LiveRun:
         from engine.verdict import judge
 
         return judge(frame.log10_grad_h, self.recurrent, frame.overflow, self.layer)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the newest frame is of a network that has been updated."""
+        return self.latest is not None and self.latest.step > 0
+
+    @property
+    def theory_silence(self) -> str | None:
+        """Why no theory is drawn beside the network as drawn; None if one is, or will be."""
+        from engine.theory import silence
+
+        if self.prediction is None or self.first is None:
+            return None
+        if self.first.step > 0:
+            return "the network as drawn was gone before it could be shown"
+        last_layer = not self.recurrent or self.layer == self.scenario.network.depth
+        return silence(self.prediction, last_layer=last_layer)
+
+    @property
+    def theory(self) -> HostArray | None:
+        """The predicted profile, from where the first frame's begins at the loss, or None."""
+        import numpy as np
+
+        if self.prediction is None or self.first is None or self.theory_silence is not None:
+            return None
+        start = float(self.profile(self.first)[-1])
+        # None, where the theory does not reach, becomes nan: a gap.
+        return np.array(self.prediction.log10_gradient, dtype=np.float64) + start
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """How far theory and the first frame are apart, None where nothing is drawn."""
+        from engine.theory import compare
+
+        if self.theory is None or self.prediction is None or self.first is None:
+            return None
+        return compare(self.prediction, self.profile(self.first))
 
     def _grow(self, frame: Frame) -> None:
         profile = self.profile(frame)

@@ -28,6 +28,8 @@ LIVE_MARKER = "●"
 WAITING = "waiting for the first frame"
 #: Columns between two markers of a curve that has more points than room for them.
 MARKER_DISTANCE = 9
+#: Cells of a dash and of the gap behind it.
+DASH, GAP = 3, 2
 
 
 class GradientPlot(StripWidget):
@@ -37,6 +39,7 @@ class GradientPlot(StripWidget):
         "plot--axis",
         "plot--band",
         "plot--start",
+        "plot--theory",
         "plot--live",
         "plot--mark",
         "plot--pin-0",
@@ -87,6 +90,11 @@ class GradientPlot(StripWidget):
             extent = finite_extent(pin.values)
             if extent is not None:
                 reach.include(*extent)
+        theory = None if run.theory is None else finite_extent(run.theory)
+        if theory is not None:
+            # A bound may lie anywhere: it gets as much room again as the measured curves, no more.
+            low, high = reach.limits
+            reach.include(max(theory[0], 2.0 * low - high), min(theory[1], 2.0 * high - low))
         return reach.limits
 
     def _draw_band(self, canvas: _Canvas, profile: HostArray, limits: Limits) -> None:
@@ -114,6 +122,11 @@ class GradientPlot(StripWidget):
             key = ("start", run.number, run.layer, canvas.width, canvas.height, span, limits)
             kept[key] = self._cache.get(key) or self._cells(start, canvas, span, limits)
             canvas.lay(kept[key], self.get_component_rich_style("plot--start", partial=True))
+        theory = run.theory
+        if theory is not None:
+            key = ("theory", run.number, canvas.width, canvas.height, span, limits)
+            kept[key] = self._cache.get(key) or self._dashed(theory, canvas, span, limits)
+            canvas.lay(kept[key], self.get_component_rich_style("plot--theory", partial=True))
         curves: list[_Curve] = []
         for pin in self._pins:
             key = (pin, canvas.width, canvas.height, span, limits)
@@ -138,6 +151,13 @@ class GradientPlot(StripWidget):
 
         return drawn(values, canvas.width, canvas.height, span, limits, self._unicode)
 
+    def _dashed(self, values: HostArray, canvas: _Canvas, span: int, limits: Limits) -> Cells:
+        """A curve broken into dashes along its way, by rows where it is steep."""
+        from tui.lab.canvas import dashed
+
+        cells = dashed(self._cells(values, canvas, span, limits), DASH, GAP)
+        return cells if self._unicode else [row.replace(".", "-") for row in cells]
+
     def _mark_specials(self, canvas: _Canvas, profile: HostArray, span: int) -> None:
         """Exact zeros along the bottom, overflow along the top: neither has a height."""
         import numpy as np
@@ -155,23 +175,31 @@ class GradientPlot(StripWidget):
     def _legend(self, width: int) -> list[Strip]:
         """Which marker is which run, as many to a line as fit."""
         run = self._run
-        if not self._pins or run is None:
+        if run is None:
             return []
-        entries = [(LIVE_MARKER, run.label, "plot--live")]
-        entries += [
+        entries = [
             (self._markers[pin.slot], pin.label, f"plot--pin-{pin.slot}") for pin in self._pins
         ]
+        if entries:
+            entries.insert(0, (LIVE_MARKER, run.label, "plot--live"))
+        if run.prediction is not None and run.theory is not None:
+            from tui.theory_words import curve_name
+
+            when = " at step 0" if run.trained else ""
+            entries.append(("╍╍", f"{curve_name(run.prediction)}{when}", "plot--theory"))
+        if not entries:
+            return []
         room = width - GUTTER
         lines: list[list[tuple[str, Style]]] = [[(" " * GUTTER, Style())]]
         used = 0
         for marker, label, name in entries:
-            text = label if len(label) + 3 <= room else f"{label[: room - 4]}…"
-            if used and used + len(text) + 4 > room:
+            text = label if len(label) + 4 <= room else f"{label[: room - 5]}…"
+            if used and used + len(marker) + len(text) + 1 > room:
                 lines.append([(" " * GUTTER, Style())])
                 used = 0
             style = self.get_component_rich_style(name, partial=True)
             lines[-1].append((f"{marker} {text}  ", style))
-            used += len(text) + 4
+            used += len(marker) + len(text) + 3
         return [line_of(width, *line) for line in lines]
 
     def _framed(self, canvas: _Canvas, limits: Limits) -> list[Strip]:

@@ -318,8 +318,13 @@ class LabScreen(Screen[None]):
     def action_about(self) -> None:
         """Show the scenario's question in full."""
         from tui.lab.about import AboutScreen
+        from tui.theory_words import in_full
 
-        self.app.push_screen(AboutScreen(self.session.origin, self.session.changes))
+        live = self.session.live
+        theory = ""
+        if live is not None and live.prediction is not None:
+            theory = in_full(live.prediction, live.theory_silence, live.comparison)
+        self.app.push_screen(AboutScreen(self.session.origin, self.session.changes, theory))
 
     def action_leave(self) -> None:
         """Back to the catalogue, all of it."""

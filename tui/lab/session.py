@@ -147,7 +147,7 @@ class Session:
         messages = self._worker.poll()
         if not messages:
             return False
-        from scenarios.worker import Ended, Failed, Frames, Started
+        from scenarios.worker import Ended, Failed, Frames, Predicted, Started
 
         for message in messages:
             if message.run != self._number:
@@ -159,6 +159,9 @@ class Session:
                         self.state = State.RUNNING
                 case Frames(frames=frames):
                     self._take(frames)
+                case Predicted(prediction=prediction):
+                    if self.live is not None and self.live.number == self._number:
+                        self.live.prediction = prediction
                 case Ended():
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):

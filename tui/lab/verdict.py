@@ -1,4 +1,4 @@
-"""Under the pictures: the verdict in words, then loss, step, frames per second and device."""
+"""Under the pictures: the verdict in words, theory beside it, then how the run is doing."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ class VerdictBar(StripWidget):
             self.redraw()
 
     def draw(self, size: Size) -> list[Strip]:
-        words = self._sentence(size.width, size.height - 1)
-        return [*words, self._numbers(size.width)]
+        theory = self._theory(size.width)
+        words = self._sentence(size.width, size.height - 1 - len(theory))
+        return [*words, *theory, self._numbers(size.width)]
 
     def _sentence(self, width: int, lines: int) -> list[Strip]:
         plain = self.get_component_rich_style("verdict--words", partial=True)
@@ -77,6 +78,25 @@ class VerdictBar(StripWidget):
             label = self.get_component_rich_style("verdict--label", partial=True)
             strips.append(line_of(width, (f" {after}", label)))
         return strips
+
+    def _theory(self, width: int) -> list[Strip]:
+        """One line on how far theory is from this, or on why it is silent."""
+        run = self._run
+        if self._failure is not None or run is None or run.latest is None:
+            return []
+        from tui.theory_words import compared, no_theory
+
+        found, silence = run.comparison, run.theory_silence
+        wordings = [] if found is None else compared(found, trained=run.trained)
+        if silence is not None:
+            wordings = [no_theory(silence)]
+        if not wordings:
+            return []
+        words = next((words for words in wordings if len(words) < width), wordings[-1])
+        if len(words) >= width:
+            words = f"{words[: width - 2].rstrip()}…"
+        label = self.get_component_rich_style("verdict--label", partial=True)
+        return [line_of(width, (f" {words}", label))]
 
     def _numbers(self, width: int) -> Strip:
         label = self.get_component_rich_style("verdict--label", partial=True)
