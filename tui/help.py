@@ -28,6 +28,10 @@ A [b]0[/] at the bottom is an exact zero, a [b]![/] at the top an overflow.
 [b]Heatmap[/]: the same, everywhere at once. Recurrent nets: one row per layer, the loss at the \
 top right. Others: one row per training step, the newest at the bottom. White is healthy, blue \
 vanishes, orange explodes; the numbers under it are decades relative to the loss.
+[b]Who kills it[/]: every hop splits exactly into what the activation's slope, phi', did and what \
+the weights did (LSTM, GRU: a gate's own path, and the rest). Bars below the line took decades \
+from the gradient on its way from the loss, bars above it gave some; the dots are the sum, which \
+is the gradient itself.
 
 [b $accent]Things to try[/]
 Pin a run (p), choose another in the catalogue, and compare. Turn the weight scale with the arrow \

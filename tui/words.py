@@ -86,29 +86,34 @@ def blame(found: Culprits, weights: str) -> str:
 
     `weights` is the parameter that each hop multiplies by (`Layer.hop_weight`).
     """
-    names = {part: part_name(part, weights) for part in found.parts}
     of = "of dL/dc, " if found.of == "c" else ""
+    return of + ", ".join(text for _, text in clauses(found, weights))
+
+
+def clauses(found: Culprits, weights: str) -> list[tuple[str | None, str]]:
+    """The clauses of `blame`, each with the part it is about; None for one about all of them."""
+    names = {part: part_name(part, weights) for part in found.parts}
+    first, *_, last = names
     if found.killed is not None:
         part, place = found.killed
-        return f"{of}{names[part]} left nothing at {hop(found)} {place}"
-    decades = {name: found.total[part] for part, name in names.items()}
-    known = {name: value for name, value in decades.items() if value is not None}
-    if len(known) < len(decades):
-        first, *_, last = names
+        return [(None, f"{names[part]} left nothing at {hop(found)} {place}")]
+    decades = {part: value for part, value in found.total.items() if value is not None}
+    if len(decades) < len(names):
         if math.isnan(found.parts[first][-1]):
-            return "there was no gradient to begin with"
-        return f"{of}{names[last]} carried on where nothing else did"
-    if all(abs(value) < _NOTHING for value in known.values()):
-        *others, last = known
-        return f"{of}neither {', '.join(others)} nor {last} took or gave anything"
-    clauses, so_far, unit = [], 0.0, " decades"
-    for name, value in known.items():
-        clauses.append(f"{name} {_deed(value, so_far)}")
-        if f"{abs(value):.1f}" != "0.0":
-            clauses[-1] += unit
-            unit = ""
+            return [(None, "there was no gradient to begin with")]
+        return [(None, f"{names[last]} carried on where nothing else did")]
+    if all(abs(value) < _NOTHING for value in decades.values()):
+        others = ", ".join(name for part, name in names.items() if part != last)
+        return [(None, f"neither {others} nor {names[last]} took or gave anything")]
+    told: list[tuple[str | None, str]] = []
+    so_far, unit = 0.0, " decades"
+    for part, value in decades.items():
+        text = f"{names[part]} {_deed(value, so_far)}"
+        if round(abs(value), 1):
+            text, unit = text + unit, ""
+        told.append((part, text))
         so_far += value
-    return of + ", ".join(clauses)
+    return told
 
 
 def part_name(part: str, weights: str) -> str:
@@ -119,16 +124,16 @@ def part_name(part: str, weights: str) -> str:
 def _deed(value: float, so_far: float) -> str:
     """What a part did, after others had changed the gradient by `so_far` decades."""
     verb = "took" if value <= 0.0 else "gave"
-    size, before = f"{abs(value):.1f}", f"{abs(so_far):.1f}"
+    size, before = round(abs(value), 1), round(abs(so_far), 1)
     if abs(value) < _NOTHING:
         return "took nothing"
-    if size == "0.0":
+    if not size:
         return f"{verb} next to nothing"
-    if before == "0.0":
+    if not before:
         return f"{verb} {size}"
     if (value < 0.0) == (so_far < 0.0):
         return f"{verb} another {size}"
-    return f"{verb} back {size}" if float(size) <= float(before) else f"{verb} {size}"
+    return f"{verb} back {size}" if size <= before else f"{verb} {size}"
 
 
 def hop(crossed: Verdict | Culprits, count: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,44 @@ async def test_views_take_turns_and_stay(monkeypatch: pytest.MonkeyPatch) -> Non
         await pilot.press("V")
         await pilot.pause()
         assert "toy: rnn-tanh" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("chain-sigmoid", {"network.depth": 1}, "no hop to split"),
+        ("chain-sigmoid", {"network.depth": 2}, "phi'"),
+        ("chain-sigmoid", {"network.depth": 1000, "training.steps": 0}, "phi'"),
+        ("rnn-tanh", {"task.time_steps": 1000, "training.steps": 0}, "phi'"),
+        ("rnn-tanh", {"network.kind": "gru"}, "update path"),
+        ("indrnn-deep", {}, "phi'"),
+        ("mlp-dead", {}, "phi' left nothing at layer 12"),
+        ("mlp-dead", {"network.residual": True}, "the skip path carried on"),
+        ("rnn-overflow", {}, "nothing to split"),
+    ],
+)
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=str)
+async def test_who_kills_it(
+    name: str, changes: dict[str, object], words: str, size: tuple[int, int]
+) -> None:
+    app = LabApp(name, changes)
+    async with app.run_test(size=size) as pilot:
+        await finished(pilot)
+        await pilot.press("v")
+        await pilot.pause()
+        assert "who kills it" in text(app)
+        assert words in text(app)
+
+
+async def test_who_kills_it_names_the_layer_and_its_weight() -> None:
+    app = LabApp("indrnn-deep")
+    async with app.run_test(size=(160, 50)) as pilot:
+        await finished(pilot)
+        await pilot.press("v", "l")
+        await pilot.pause()
+        shown = text(app)
+        assert "who kills it: decades of |∂L/∂h|, layer 3 of 4" in shown
+        assert re.search(r"[▓█] u (gave|took)", shown)
 
 
 async def test_saving_never_overwrites(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from scenarios.runner import Run
 from scenarios.scenario import load
 from tui.lab import axis, scale
 from tui.lab.canvas import drawn, overlaid
+from tui.lab.culprits import _stacked
 from tui.lab.knobs import Knob, knobs_of, parsed, stepped
 from tui.lab.live import HISTORY_ROWS, History, LiveRun, Pace, binned
 from tui.lab.plot import marked_places
@@ -310,3 +311,29 @@ def test_no_numpy_before_the_first_paint() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-80, 80, allow_subnormal=False), min_size=5, max_size=5),
+        min_size=2,
+        max_size=4,
+    ),
+    st.floats(0.1, 50),
+)
+def test_stacked_bars_are_as_long_as_what_they_stand_for(
+    sums: list[list[float]], decades: float
+) -> None:
+    field = np.array(sums)
+    rows = int(np.abs(field).sum() / decades) + 2
+    cells = _stacked(field, decades, rows)
+    assert cells.shape == (rows, 5)
+    for part, column in np.ndindex(field.shape):
+        length = max(field[part, column], 0.0) / decades
+        assert abs((cells[:, column] == part + 1).sum() - length) <= 1.0
+    filled = (cells > 0).sum(axis=0)
+    np.testing.assert_allclose(filled, np.maximum(field, 0.0).sum(axis=0) / decades, atol=0.5001)
+    # Outward from the line, in order and without a gap.
+    for column in range(5):
+        kept = [part for part in cells[:, column].tolist() if part]
+        assert kept == sorted(kept) and cells[: len(kept), column].all()

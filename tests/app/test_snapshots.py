@@ -101,6 +101,37 @@ def test_recurrent_heatmap(same_picture: Compare, size: Size) -> None:
     assert same_picture(app, terminal_size=size, run_before=keys("l"))
 
 
+KILLED = [
+    pytest.param("chain-sigmoid", {"network.hidden_size": 6}, id="mlp-sigmoid"),
+    pytest.param("rnn-tanh", {}, id="rnn"),
+    pytest.param("rnn-tanh", {"network.kind": "lstm"}, id="lstm"),
+]
+
+
+@both_sizes
+@pytest.mark.parametrize(("name", "changes"), KILLED)
+def test_who_kills_it(
+    same_picture: Compare, name: str, changes: dict[str, object], size: Size
+) -> None:
+    assert same_picture(LabApp(name, changes), terminal_size=size, run_before=keys("v"))
+
+
+@pytest.mark.parametrize("name", ["mlp-dead", "rnn-overflow"])
+def test_who_kills_it_where_nothing_is_left(same_picture: Compare, name: str) -> None:
+    assert same_picture(LabApp(name), terminal_size=(80, 24), run_before=keys("v"))
+
+
+def test_who_kills_it_in_sixteen_colours(same_picture: Compare) -> None:
+    app = LabApp("cnn-tanh", {"network.norm": "layer"}, colours=Colours.SIXTEEN)
+    assert same_picture(app, terminal_size=(100, 32), run_before=keys("v"))
+
+
+def test_who_kills_it_in_ascii(same_picture: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = LabApp("rnn-relu-above", colours=None, unicode=False)
+    assert same_picture(app, terminal_size=(80, 24), run_before=keys("v"))
+
+
 @both_sizes
 def test_four_pinned(same_picture: Compare, size: Size) -> None:
     assert same_picture(LabApp(), terminal_size=size, run_before=pin_four)

@@ -66,6 +66,9 @@ class VerdictBar(StripWidget):
             name = verdict.name
             words = sentence(verdict, self._run.scenario.run.dtype, "set precision to float64")
             badge, _, text = words.partition(": ")
+            culprits = self._culprits(self._run)
+            if culprits and len(f" {badge}  {text}; {culprits}") < width:
+                text = f"{text}; {culprits}"
             after = meaning(verdict)
         style = self.get_component_rich_style(f"verdict--{name}", partial=True)
         wrapped = textwrap.wrap(
@@ -97,6 +100,17 @@ class VerdictBar(StripWidget):
             words = f"{words[: width - 2].rstrip()}…"
         label = self.get_component_rich_style("verdict--label", partial=True)
         return [line_of(width, (f" {words}", label))]
+
+    def _culprits(self, run: LiveRun) -> str:
+        """Who kills it, in a sentence; nothing where there is nothing to split."""
+        from engine.architectures import ARCHITECTURES
+        from engine.culprits import culprits
+        from tui.words import blame
+
+        found = None if run.latest is None else culprits(run.latest, run.layer)
+        if found is None:
+            return ""
+        return blame(found, ARCHITECTURES[run.scenario.network.kind].layer.hop_weight)
 
     def _numbers(self, width: int) -> Strip:
         label = self.get_component_rich_style("verdict--label", partial=True)

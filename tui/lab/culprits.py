@@ -1,0 +1,344 @@
+"""Who kills it: decades lost and gained by each part of a hop, added up from the loss on.
+
+Above the line what gave, below it what took, one on top of the other; the dots are the sum, which
+is the gradient itself. The columns are those of the plot above: the far end left, the loss right.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from engine.architectures import ARCHITECTURES
+from tui.lab import axis
+from tui.lab.plot import GUTTER, LIVE_MARKER, WAITING, ends_of
+from tui.lab.view import View
+from tui.strips import line_of, strip_of
+from tui.terminal import Colours
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.arrays import HostArray
+    from engine.culprits import Culprits
+    from tui.lab.live import LiveRun
+
+
+class _Ink(NamedTuple):
+    """How a part is drawn: its style, and its character in colour, without, and in ASCII."""
+
+    style: str
+    coloured: str
+    plain: str
+    ascii: str
+
+
+#: What goes by the weights has one colour, what goes past them another.
+_INKS = {
+    "activation": _Ink("activation", "█", "█", "#"),
+    "normalisation": _Ink("normalisation", "▚", "▚", "%"),
+    "weights": _Ink("weights", "▓", "░", ":"),
+    "skip": _Ink("carried", "▒", "▒", "="),
+    "forget path": _Ink("carried", "█", "█", "#"),
+    "update path": _Ink("carried", "█", "█", "#"),
+    "gate paths": _Ink("weights", "▓", "░", ":"),
+}
+#: Decades that the picture spans at least, so that rounding does not look like a cause.
+_LEAST_DECADES = 1.0
+#: Room beyond the longest bar when the picture has to grow, so that it does not grow at once again.
+_SPARE = 1.05
+#: A side of the line gets no room for less than this share of the other side.
+_NEGLIGIBLE = 0.03
+#: Height from which the legend may take a second line.
+_ROOMY = 12
+
+
+class _Scale(NamedTuple):
+    """Rows above and below the line, and the decades that a row stands for."""
+
+    above: int
+    below: int
+    decades: float
+
+    def row_of(self, value: float) -> int:
+        """The row, 0 at the top, that a bar of this many decades ends in."""
+        rows = abs(value) / self.decades
+        if rows < 0.25:
+            return self.above
+        outward = math.ceil(rows - 1e-9)
+        row = self.above - outward if value > 0.0 else self.above + outward
+        return min(max(row, 0), self.above + self.below)
+
+
+class CulpritsView(View):
+    """Cumulative decades by part of a hop, stacked."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "culprits--axis",
+        "culprits--words",
+        "culprits--net",
+        "culprits--mark",
+        "culprits--activation",
+        "culprits--weights",
+        "culprits--normalisation",
+        "culprits--carried",
+    }
+    name_id = "culprits"
+    title_word = "who kills it"
+    hint = "Below the line: what took from the gradient, above it: what gave. The dots: the sum."
+
+    def __init__(self, *, colours: Colours, unicode: bool) -> None:
+        super().__init__(colours=colours, unicode=unicode)
+        # Half-blocks need both the character and a colour for each half.
+        self._halves = unicode and colours != Colours.NONE
+        #: Decades above and below the line, which grow with a run and never shrink.
+        self._reach = (0.0, 0.0)
+        self._reach_of: tuple[int, int] | None = None
+        self._styles: dict[tuple[str, str], Style] = {}
+
+    def title(self, run: LiveRun) -> str:
+        frame = run.latest
+        of = "|∂L/∂c|" if frame is not None and "c" in frame.log10_path else "|∂L/∂h|"
+        depth = run.scenario.network.depth
+        where = f", layer {run.layer} of {depth}" if run.recurrent and depth > 1 else ""
+        return f"decades of {of}{where}"
+
+    def notify_style_update(self) -> None:
+        """Colours may have changed."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def draw(self, size: Size) -> list[Strip]:
+        from engine.culprits import culprits
+
+        run = self.run
+        if run is None or run.latest is None:
+            return self._note(size, WAITING)
+        found = culprits(run.latest, run.layer)
+        if found is None:
+            if run.latest.overflow is not None:
+                return self._note(size, "overflow: nothing to split")
+            return self._note(size, "there is no hop to split")
+        legend = self._legend(found, run, size)
+        width = max(size.width - GUTTER - 1, 1)
+        height = max(size.height - len(legend) - 1, 1)
+        field = run.latest.log10_path["c"] if found.of == "c" else run.latest.log10_grad_h
+        span = field[run.layer - 1] if run.recurrent else field[:, 0]
+        return [*legend, *self._picture(found, span, width, height), self._x_axis(run, len(span))]
+
+    def _note(self, size: Size, text: str) -> list[Strip]:
+        style = self._ink("axis")
+        blank = Strip.blank(size.width)
+        return [blank] * (size.height // 2) + [line_of(size.width, (f"  {text}", style))]
+
+    # The picture
+
+    def _picture(self, found: Culprits, span: HostArray, width: int, height: int) -> list[Strip]:
+        import numpy as np
+
+        places = (np.arange(width) * len(span)) // width
+        with np.errstate(invalid="ignore"):
+            # From the loss backwards; nan from the first exact zero on.
+            sums = np.stack([_from_the_loss(gains)[places] for gains in found.parts.values()])
+            net = (span - span[-1])[places]
+        sums[:, ~np.isfinite(sums).all(axis=0)] = 0.0
+        scale = self._scale(found, sums, net, height)
+        per_row = 2 if self._halves else 1
+        above = _stacked(sums, scale.decades / per_row, scale.above * per_row)[::-1]
+        below = _stacked(-sums, scale.decades / per_row, scale.below * per_row)
+        inks = [None, *(_INKS[part] for part in found.parts)]
+        rows = [self._row(cells, inks) for cells in above.reshape(-1, per_row, width).tolist()]
+        line = self._ink("axis")
+        rows.append((["─"] * width, [line] * width))
+        rows += [self._row(cells, inks) for cells in below.reshape(-1, per_row, width).tolist()]
+        self._lay_net(rows, net, span[places], scale)
+        return self._framed(rows, scale)
+
+    def _scale(self, found: Culprits, sums: HostArray, net: HostArray, height: int) -> _Scale:
+        import numpy as np
+
+        run = self.run
+        assert run is not None
+        if self._reach_of != (run.number, found.layer):
+            self._reach, self._reach_of = (0.0, 0.0), (run.number, found.layer)
+        finite = np.where(np.isfinite(net), net, 0.0)
+        gave = max(np.where(sums > 0.0, sums, 0.0).sum(axis=0).max(), finite.max())
+        took = max(np.where(sums < 0.0, -sums, 0.0).sum(axis=0).max(), -finite.min())
+        largest = max(gave, took, _LEAST_DECADES)
+        top, bottom = self._reach
+        if gave > top and gave > _NEGLIGIBLE * largest:
+            top = gave * _SPARE
+        if took > bottom and took > _NEGLIGIBLE * largest:
+            bottom = took * _SPARE
+        self._reach = (top, bottom)
+        bottom = max(bottom, _LEAST_DECADES - top)
+        rows = max(height - 1, 1)
+        # Neither side may lose its last row to the other.
+        above = min(max(round(top / (top + bottom) * rows), int(top > 0.0)), rows - 1)
+        above = above if bottom else rows
+        below = rows - above
+        sides = ((top, above), (bottom, below))
+        return _Scale(above, below, max(part / count for part, count in sides if count))
+
+    def _row(
+        self, halves: list[list[int]], inks: list[_Ink | None]
+    ) -> tuple[list[str], list[Style]]:
+        """One line of cells from the parts in its one or two half-rows, 0 being none."""
+        characters, styles = [], []
+        for pair in zip(halves[0], halves[-1], strict=True):
+            upper, lower = inks[pair[0]], inks[pair[1]]
+            if upper is lower:
+                ink = upper
+                character = " " if ink is None else self._character(ink)
+                style = self._ink("axis" if ink is None else ink.style)
+            elif upper is None:
+                assert lower is not None
+                character, style = "▄", self._ink(lower.style)
+            else:
+                character, style = "▀", self._ink(upper.style, "" if lower is None else lower.style)
+            characters.append(character)
+            styles.append(style)
+        return characters, styles
+
+    def _lay_net(
+        self,
+        rows: list[tuple[list[str], list[Style]]],
+        net: HostArray,
+        span: HostArray,
+        scale: _Scale,
+    ) -> None:
+        """The sum of all parts on top; a 0 at the bottom where it is an exact zero."""
+        marker, mark = self._ink("net"), self._ink("mark")
+        for column, value in enumerate(net.tolist()):
+            if math.isfinite(value):
+                characters, styles = rows[scale.row_of(value)]
+                bar = self._halves and characters[column] not in " ─"
+                under = styles[column].color if bar else None
+                characters[column] = LIVE_MARKER
+                styles[column] = marker if under is None else self._on(marker, under.name)
+            elif span[column] == -math.inf:
+                characters, styles = rows[-1]
+                characters[column], styles[column] = "0", mark
+
+    def _framed(self, rows: list[tuple[list[str], list[Style]]], scale: _Scale) -> list[Strip]:
+        style = self._ink("axis")
+        labels = {scale.above: "0"}
+        total = (scale.above + scale.below) * scale.decades
+        step = axis.round_step(total, max(len(rows) // 2, 1))
+        for count, sign in ((scale.above, 1), (scale.below, -1)):
+            for value in range(step, int(count * scale.decades + 1e-9) + 1, step):
+                row = scale.row_of(sign * value)
+                if abs(row - scale.above) > 1 or row not in labels:
+                    labels.setdefault(row, f"{sign * value:+d}")
+        strips = []
+        for number, (characters, styles) in enumerate(rows):
+            text = labels.get(number)
+            gutter = f"{text or '':>{GUTTER - 2}} {'┤' if text else '│'}"
+            strips.append(
+                strip_of([*gutter, *characters, " "], [*[style] * GUTTER, *styles, style])
+            )
+        return strips
+
+    def _x_axis(self, run: LiveRun, span: int) -> Strip:
+        style = self._ink("axis")
+        width = self.content_size.width
+        inner = max(width - GUTTER - 1, 1)
+        text = axis.x_labels(inner, span, *ends_of(run.recurrent, span, inner))
+        return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+
+    # The legend
+
+    def _legend(self, found: Culprits, run: LiveRun, size: Size) -> list[Strip]:
+        """The sentence, each clause with its part's ink in front; in figures where it is long."""
+        from tui.words import clauses, part_name
+
+        weights = ARCHITECTURES[run.scenario.network.kind].layer.hop_weight
+        told = clauses(found, weights)
+        lines = 2 if size.height >= _ROOMY else 1
+        words = self._ink("words")
+        known = {part: value for part, value in found.total.items() if value is not None}
+        sentence = [[(text, words)] if p is None else self._key(p, text) for p, text in told]
+        if told[0][0] is None:
+            keys = [self._key(part, part_name(part, weights)) for part in found.parts]
+            options = [[*keys, *sentence], sentence]
+        else:
+            net = f" in all {sum(known.values()):+.1f}"
+            short = {p: part_name(p, weights).removeprefix("the ") for p in known}
+            figures = [self._key(p, f"{short[p]} {value:+.1f}") for p, value in known.items()]
+            options = [[*sentence, [(LIVE_MARKER, self._ink("net")), (net, words)]], sentence]
+            options.append(figures)
+        wrapped = [_wrapped(pieces, size.width) for pieces in options]
+        chosen = next((w for w in wrapped if len(w) <= lines), wrapped[-1])
+        return [line_of(size.width, *line) for line in chosen[:2]]
+
+    def _key(self, part: str, text: str) -> list[tuple[str, Style]]:
+        ink = _INKS[part]
+        return [(self._character(ink), self._ink(ink.style)), (f" {text}", self._ink("words"))]
+
+    def _character(self, ink: _Ink) -> str:
+        if not self.unicode:
+            return ink.ascii
+        return ink.coloured if self._halves else ink.plain
+
+    # Styles
+
+    def _ink(self, name: str, under: str = "") -> Style:
+        """The style called `name`, on the colour of the one called `under`."""
+        style = self._styles.get((name, under))
+        if style is None:
+            style = self.get_component_rich_style(f"culprits--{name}", partial=True)
+            if under:
+                ground = self.get_component_rich_style(f"culprits--{under}", partial=True)
+                style += Style(bgcolor=ground.color)
+            self._styles[name, under] = style
+        return style
+
+    def _on(self, style: Style, colour: str) -> Style:
+        kept = self._styles.get((str(style), colour))
+        if kept is None:
+            kept = self._styles[str(style), colour] = style + Style(bgcolor=colour)
+        return kept
+
+
+def _from_the_loss(gains: HostArray) -> HostArray:
+    """What the hops from the loss to each place added up to; 0 at the loss itself."""
+    import numpy as np
+
+    summed: HostArray = np.append(np.cumsum(gains[::-1])[::-1], 0.0)
+    return summed
+
+
+def _stacked(sums: HostArray, decades: float, rows: int) -> NDArray[np.int_]:
+    """Which part, counted from 1, fills each row outward from the line, (rows, columns); 0: none.
+
+    `sums` are (parts, columns); only what is positive is stacked.
+    """
+    import numpy as np
+
+    ends = np.rint(np.cumsum(np.maximum(sums, 0.0), axis=0) / decades)
+    filled = np.arange(rows)[:, None, None] >= ends
+    parts: NDArray[np.int_] = filled.sum(axis=1) + 1
+    parts[parts > len(sums)] = 0
+    return parts
+
+
+def _wrapped(pieces: list[list[tuple[str, Style]]], width: int) -> list[list[tuple[str, Style]]]:
+    """Pieces of text in as few lines as they fit in, two spaces apart."""
+    lines: list[list[tuple[str, Style]]] = [[]]
+    used = 0
+    for piece in pieces:
+        length = sum(len(text) for text, _ in piece)
+        if used and used + 2 + length > width:
+            lines.append([])
+            used = 0
+        if used:
+            lines[-1].append(("  ", Style()))
+            used += 2
+        lines[-1] += piece
+        used += length
+    return lines
