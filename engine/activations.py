@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from engine.arrays import Array, ArrayModule
@@ -26,7 +28,8 @@ class Activation(ABC):
         formula: phi(a) as a student would write it.
         max_slope: sup |phi'(a)| over all a.
         monotone: whether phi' >= 0 everywhere.
-        flat_where_zero: whether phi' is 0 exactly where phi is, and far from flat elsewhere.
+        flat_where_zero: whether phi' is 0 exactly where phi is, and 1 elsewhere.
+        hides_nan: whether `stepper` gives 0 for nan.
     """
 
     name: ClassVar[str]
@@ -35,10 +38,15 @@ class Activation(ABC):
     max_slope: ClassVar[float]
     monotone: ClassVar[bool] = True
     flat_where_zero: ClassVar[bool] = False
+    hides_nan: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         """Write phi(a) to `out`, which may be any array of a's shape but not a itself."""
+
+    def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[[Array, Array], object]:
+        """Phi as a function (a, out) that starts quickly, for loops over arrays shaped `zeros`."""
+        return partial(self.forward, xp)
 
     @abstractmethod
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
@@ -92,6 +100,10 @@ class Tanh(Activation):
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.tanh(a, out=out)
 
+    def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[[Array, Array], object]:
+        stepper: Callable[[Array, Array], object] = xp.tanh
+        return stepper
+
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.multiply(h, h, out=out)
         xp.subtract(1.0, out, out=out)
@@ -113,11 +125,16 @@ class ReLU(Activation):
     formula = "max(a, 0)"
     max_slope = 1.0
     flat_where_zero = True
+    hides_nan = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         # NumPy's maximum of two arrays is over twice as fast as that of an array and a number.
         out.fill(0.0)
         xp.maximum(a, out, out=out)
+
+    def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[[Array, Array], object]:
+        # On the CPU fmax takes a fifth of maximum's time to start, and differs on nan alone.
+        return partial(xp.fmax, zeros)
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.greater(a, 0.0, out=out)

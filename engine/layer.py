@@ -190,16 +190,24 @@ class Layer(ABC):
         """
 
     def _probe_activations(self, h: Array, phi: Array, steps: slice) -> None:
-        """Record the size of h and the zeros of phi's own output, both (S, steps, B, ...)."""
+        """Record the size of h and the zeros of phi's own output, both (S, steps, B, ...).
+
+        Zeros that are also flat wait for `_probe_saturation`.
+        """
         probe = self.probe
         put_log2_rms(self.backend, h, probe.log2_h[:, steps])
-        self._put_share(phi, self.backend.xp.equal, 0.0, probe.zero_fraction[:, steps])
+        if not self.activation.flat_where_zero:
+            self._put_share(phi, self.backend.xp.equal, 0.0, probe.zero_fraction[:, steps])
 
     def _probe_saturation(self, slope: Array, steps: slice) -> None:
         """Record the share of saturated units of a cell with a single pre-activation."""
         probe = self.probe
         if self.activation.flat_where_zero:
-            probe.saturated_fraction[:, steps] = probe.zero_fraction[:, steps]
+            # Such slopes are 0 or 1, so the sum of their squares counts those that are not flat.
+            active = self.backend.sum_squares(slope.reshape(*slope.shape[:2], -1))
+            units = slope.size // active.size
+            flat = (units - active) / units
+            probe.zero_fraction[:, steps] = probe.saturated_fraction[:, steps] = flat
         else:
             probe.saturated_fraction[:, steps] = self._saturated_share(slope, self.activation)
 

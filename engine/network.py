@@ -254,9 +254,11 @@ class Network:
         import numpy as np
 
         with np.errstate(all="ignore"):
+            # Read here, x is in cache for the first layer.
+            log2_x = log2_rms(self.backend, x)
             error = self._forward(x, target)
             loss = self._mean_square(error)
-            self._backward(x, error)
+            self._backward(x, log2_x, error)
             return self._fields(loss)
 
     def loss(self, x: Array, target: Array) -> HostArray:
@@ -292,12 +294,12 @@ class Network:
             return h
         return h.reshape(*h.shape[:2], -1, h.shape[-1]).mean(axis=2)
 
-    def _backward(self, x: Array, error: Array) -> None:
+    def _backward(self, x: Array, log2_x: HostArray, error: Array) -> None:
         import numpy as np
 
         xp = self.backend.xp
         inputs = [x, *(self._output(layer) for layer in self.layers[:-1])]
-        log2_inputs = [log2_rms(self.backend, x), *(lay.probe.log2_h for lay in self.layers[:-1])]
+        log2_inputs = [log2_x, *(lay.probe.log2_h for lay in self.layers[:-1])]
         if self._dense is not None:
             inputs = [self._dense.input(index) for index in range(len(self.layers))]
             log2_inputs = list(accumulate(log2_inputs, np.maximum))

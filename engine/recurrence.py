@@ -23,6 +23,8 @@ from engine.magnitude import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array, Exponents, HostArray
     from engine.spec import NetworkSpec
 
@@ -96,18 +98,43 @@ class RecurrentLayer(Layer):
     def forward(self, x: Array) -> Array:
         xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
         parameters = self.arrays.parameters
-        flat = a.reshape(self.cells, -1, a.shape[-1])
-        xp.matmul(x.reshape(self.cells, -1, x.shape[-1]), parameters["W"], out=flat)
-        self._project(a)
+        # Block by block the projection is still in cache when the loop gets to it.
+        by_block = self.cells == 1 and self.normaliser is None and self.stream is None
+        if not by_block:
+            self._multiply_input(x, a)
+            self._project(a)
         self._prepare_forward()
         for block in self._blocks():
             steps = a[:, block]
+            if by_block:
+                self._multiply_input(x[:, block], steps)
             if "b" in parameters:
                 xp.add(steps, parameters["b"][:, None, None], out=steps)
             self._forward_steps(block)
+            if self.activation.hides_nan:
+                self._restore_nan(block)
             after = h[:, block.start + 1 : block.stop + 1]
             self._probe_activations(after, after, block)
         return h[:, 1:]
+
+    def _multiply_input(self, x: Array, out: Array) -> None:
+        """Write x W to `out`, both (S, n, B, ...) and contiguous: one GEMM."""
+        rows = out.reshape(self.cells, -1, out.shape[-1])
+        weight = self.arrays.parameters["W"]
+        self.backend.xp.matmul(x.reshape(self.cells, -1, x.shape[-1]), weight, out=rows)
+
+    def _restore_nan(self, block: slice) -> None:
+        """Make a cell's h nan from the first step on whose pre-activation is."""
+        a = self.arrays.own["a"][:, block]
+        h = self.arrays.own["h"][:, block.start + 1 : block.stop + 1]
+        for a_cell, h_cell in zip(a, h, strict=True):
+            if self.backend.sum_all_squares(a_cell) < math.inf:
+                continue
+            lost = self._mask[: a_cell.size].reshape(len(a_cell), -1)
+            self.backend.xp.isnan(a_cell.reshape(lost.shape), out=lost)
+            steps = self.backend.to_host(lost.any(axis=1)).nonzero()[0]
+            if steps.size:
+                h_cell[int(steps[0]) :] = math.nan
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
         import numpy as np
@@ -244,6 +271,10 @@ class RecurrentLayer(Layer):
         a, h = own["a"][:, block], own["h"][:, block.start : block.stop + 1]
         scratch = self.shared("step", (self.cells, *a.shape[2:]))
         return self.loop(a), self.loop(h), self.cell(scratch)
+
+    def stepper(self) -> Callable[[Array, Array], object]:
+        """The activation as a function (a_t, h_t) for the time loop."""
+        return self.activation.stepper(self.backend.xp, self.cell(self.arrays.own["h"][:, 0]))
 
     def slopes(self, block: slice) -> Array:
         """The slopes phi' over a block, (S, n, B, H), for a cell with a single pre-activation."""

@@ -48,11 +48,11 @@ class IndRNNLayer(RecurrentLayer):
     def _forward_steps(self, block: slice) -> None:
         xp, u = self.backend.xp, self._repeated()
         a, h, scratch = self.forward_views(block)
-        multiply, add, activate = xp.multiply, xp.add, self.activation.forward
+        multiply, add, activate = xp.multiply, xp.add, self.stepper()
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
-            multiply(h_before, u, out=scratch)
-            add(a_t, scratch, out=a_t)
-            activate(xp, a_t, h_t)
+            multiply(h_before, u, scratch)
+            add(a_t, scratch, a_t)
+            activate(a_t, h_t)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         return (self.slopes(block),)
@@ -67,12 +67,14 @@ class IndRNNLayer(RecurrentLayer):
         xp, u, (slope,), (grad_h,) = self.backend.xp, self._repeated(), local, states
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         multiply, add = xp.multiply, xp.add
+        after = grad_h[-1]
         for k in range(len(slope) - 1, -1, -1):
             grad_a_k, before = grad_a[k], grad_h[k]
-            multiply(grad_h[k + 1], slope[k], out=grad_a_k)
-            multiply(grad_a_k, u, out=before)
+            multiply(after, slope[k], grad_a_k)
+            multiply(grad_a_k, u, before)
             if external is not None and k:
-                add(before, external[k - 1], out=before)
+                add(before, external[k - 1], before)
+            after = before
 
     def _recurrent_gradients(self, h: Array) -> None:
         grad_a = self.arrays.own["a"][:, 1:]

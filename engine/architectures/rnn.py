@@ -20,13 +20,13 @@ class RNNLayer(MatrixRecurrence):
         return plan_matrix_recurrence(RNNLayer, spec, input_shape, cells)
 
     def _forward_steps(self, block: slice) -> None:
-        xp, weight = self.backend.xp, self.cell(self.arrays.parameters["U"])
+        weight = self.cell(self.arrays.parameters["U"])
         a, h, scratch = self.forward_views(block)
-        product, add, activate = self.product(), xp.add, self.activation.forward
+        product, add, activate = self.product(), self.backend.xp.add, self.stepper()
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
-            product(h_before, weight, out=scratch)
-            add(a_t, scratch, out=a_t)
-            activate(xp, a_t, h_t)
+            product(h_before, weight, scratch)
+            add(a_t, scratch, a_t)
+            activate(a_t, h_t)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         return (self.slopes(block),)
@@ -42,9 +42,11 @@ class RNNLayer(MatrixRecurrence):
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         product, multiply, add = self.product(), xp.multiply, xp.add
         weight = self.cell(self.transposed())
+        after = grad_h[-1]
         for k in range(len(slope) - 1, -1, -1):
             grad_a_k, before = grad_a[k], grad_h[k]
-            multiply(grad_h[k + 1], slope[k], out=grad_a_k)
-            product(grad_a_k, weight, out=before)
+            multiply(after, slope[k], grad_a_k)
+            product(grad_a_k, weight, before)
             if external is not None and k:
-                add(before, external[k - 1], out=before)
+                add(before, external[k - 1], before)
+            after = before

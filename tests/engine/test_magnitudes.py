@@ -331,6 +331,25 @@ def test_overflow_is_named_at_its_step(kind):
     assert np.isfinite(fields.activation_rms[0, 0, :127]).all()
 
 
+@pytest.mark.parametrize("cells", [1, 2])
+@pytest.mark.parametrize("kind", ["rnn", "indrnn"])
+def test_a_nan_before_relu_is_an_overflow(kind, cells):
+    """At step 2 the input gives -inf and the recurrence +inf: relu may not make that 0."""
+    spec = NetworkSpec(kind, "relu", 1, 1, 1, (1,), time_steps=4, dtype="float32")
+    network = build(spec, *[InitSpec()] * cells)
+    network.parameters["layer1.W"][0] = 1e8
+    network.parameters["layer1.b"][...] = 0.0
+    network.parameters["layer1.U" if kind == "rnn" else "layer1.u"][0] = 10.0
+    x = np.full((cells, 4, 1, 1), 1.0, np.float32)
+    x[0, :, 0, 0] = 1e30, -1e31, 1.0, 1.0
+    fields = network.evaluate(x, np.zeros((cells, 1, 1), np.float32))
+    assert (fields.overflow[0].layer, fields.overflow[0].step) == (1, 2)
+    assert fields.activation_rms[0, 0, 0] == pytest.approx(1e38, rel=1e-6)
+    assert np.isnan(fields.activation_rms[0, 0, 1:]).all()
+    assert np.isnan(fields.loss[0])
+    assert fields.overflow[1:] == [None] * (cells - 1)
+
+
 def test_a_net_recovers_from_overflow():
     """What overflowed once leaves no inf or nan behind in the buffers."""
     spec = small_spec("rnn", "relu", dtype="float32", time_steps=100)
