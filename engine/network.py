@@ -18,6 +18,7 @@ from engine.connections import (
     plan_dense,
     plan_skip,
 )
+from engine.constraint import RecurrentBound
 from engine.errors import MemoryShortage
 from engine.initialisers import INITIALISERS
 from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
@@ -194,6 +195,15 @@ class Network:
         }
         self._updates = 0
         self._draw(plan, inits)
+        vectors = [
+            self.parameters[f"layer{index + 1}.{name}"]
+            for index, layer in enumerate(plan.layers)
+            for name, weight in layer.weights.items()
+            if weight.role == "vector"
+        ]
+        gammas = [init.recurrent_bound for init in inits]
+        self._bound = RecurrentBound(backend, gammas, spec.time_steps, vectors)
+        self._bound.apply()
 
     @staticmethod
     def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
@@ -397,7 +407,8 @@ class Network:
         """Change every parameter by the last `evaluate`'s gradient, consuming it.
 
         One learning rate and one bound on the gradient's global norm a cell; 0 leaves the norm
-        unbounded. Clipping works on the true norm, also where that is outside the dtype.
+        unbounded. Clipping works on the true norm, also where that is outside the dtype. Then u is
+        cut back to each cell's `InitSpec.recurrent_bound`.
         """
         import numpy as np
 
@@ -414,6 +425,7 @@ class Network:
                 optimizer.update(
                     self.backend.xp, parameter, gradient, self._states[name], rate, self._updates
                 )
+            self._bound.apply()
 
     def _clipping(self, bounds: HostArray) -> tuple[NDArray[np.int64], HostArray]:
         """The factor that clips each cell's gradient, as a power of two and a rest in (0.5, 1]."""

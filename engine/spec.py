@@ -33,10 +33,11 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class InitSpec:
-    """How one cell draws its parameters.
+    """How one cell draws its parameters, and what holds them afterwards.
 
     Scales are standard deviations in units of the scheme's own; `seed` fixes the draw, and two
-    cells that differ in scale alone share it.
+    cells that differ in scale alone share it. `recurrent_bound` is the gamma of
+    engine/constraint.py, 0 for none.
     """
 
     scheme: str = "gaussian"
@@ -46,4 +47,5 @@ class InitSpec:
     recurrent_lower: float = 0.5
     recurrent_upper: float = 2.0
     forget_bias: float = 0.0
+    recurrent_bound: float = 0.0
     seed: int = 0

@@ -198,6 +198,14 @@ _DECLARED = (
         "none",
         lambda: ("none", *NORMALISATIONS),
     ),
+    _number(
+        "network.recurrent_bound",
+        "recurrent bound",
+        "As drawn and after every update |u|^T is cut back to this; 0 leaves u free, the paper has 2.",
+        0.0,
+        1e6,
+        step=0.25,
+    ),
     _choice(
         SCHEME,
         "initialiser",

@@ -153,6 +153,7 @@ def init_spec(scenario: Scenario) -> InitSpec:
         "recurrent_lower": init.recurrent_lower,
         "recurrent_upper": init.recurrent_upper,
         "forget_bias": init.forget_bias,
+        "recurrent_bound": scenario.network.recurrent_bound,
     }
     return InitSpec(
         scheme=init.scheme,

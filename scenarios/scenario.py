@@ -33,6 +33,7 @@ class Network:
     padding: str | None = None
     residual: bool | None = None
     dense: bool | None = None
+    recurrent_bound: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ ARCHITECTURES.register(
             "network.activation",
             "network.residual",
             "network.dense",
+            "network.recurrent_bound",
             "init.recurrent_lower",
             "init.recurrent_upper",
         },

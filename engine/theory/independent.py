@@ -7,11 +7,12 @@ every slope is the steepest: for ReLU while the gate is open.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.constraint import largest_size
 from engine.theory.bounds import give_identity_bound, refuse_zero_weights
 from engine.theory.lesson import product_bound_decades, slope_bound_decades
 from engine.theory.prediction import Draft
@@ -114,12 +115,27 @@ class WeightLaw:
         shape: "gaussian" N(0, scale^2), or "range" U(low, high), of one size where low = high.
         low, high: ends of |u|.
         scale: standard deviation of a Gaussian.
+        bound: what |u| of a range is cut back to.
     """
 
     shape: Literal["gaussian", "range"]
     low: float = 0.0
     high: float = 0.0
     scale: float = 0.0
+    bound: float = math.inf
+
+    @property
+    def largest(self) -> float:
+        """The largest |u| of a range."""
+        return min(self.high, self.bound)
+
+    def cut(self, bound: float) -> WeightLaw:
+        """The law of |u| cut back to `bound`; of a Gaussian only that none is above it."""
+        if self.shape == "gaussian":
+            return self if bound == math.inf else WeightLaw("range", bound, bound)
+        if self.low >= bound:
+            return WeightLaw("range", bound, bound)
+        return replace(self, bound=bound)
 
     def log_moment(self, power: HostArray) -> HostArray:
         """The natural logarithm of E[|u|^power] for even powers >= 0, (n,).
@@ -137,10 +153,13 @@ class WeightLaw:
             return result
         if self.low == self.high:
             return power * math.log(self.high)
-        orders = power + 1.0
-        ends = orders * math.log(self.high) - np.log(orders * (self.high - self.low))
+        orders, high = power + 1.0, self.largest
+        ends = orders * math.log(high) - np.log(orders * (self.high - self.low))
         if self.low > 0.0:
-            ends = ends + np.log1p(-np.exp(orders * math.log(self.low / self.high)))
+            ends = ends + np.log1p(-np.exp(orders * math.log(self.low / high)))
+        if high < self.high:
+            cut = math.log((self.high - high) / (self.high - self.low))
+            ends = np.logaddexp(ends, cut + power * math.log(high))
         return ends
 
 
@@ -149,6 +168,11 @@ def weight_law(scheme: str, spec: NetworkSpec, init: InitSpec) -> WeightLaw | No
 
     engine.initialisers has the formulas; a vector's fan_in is 1.
     """
+    law = _drawn_law(scheme, spec, init)
+    return None if law is None else law.cut(largest_size(init.recurrent_bound, spec.time_steps))
+
+
+def _drawn_law(scheme: str, spec: NetworkSpec, init: InitSpec) -> WeightLaw | None:
     size = abs(init.recurrent_scale)
     if scheme == "gaussian":
         return WeightLaw("gaussian", scale=size)
@@ -214,7 +238,8 @@ def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> 
     if max(law.high, law.scale) == 0.0:
         key = "recurrent_scale" if init.recurrent_scale == 0.0 else "recurrent_upper"
         return refuse_zero_weights(draft, f"init.{key}", 0.0)
-    exact = activation.name == "linear"
+    # Of a Gaussian u that is cut back, only the largest size is known.
+    exact = activation.name == "linear" and not (scheme == "gaussian" and law.shape == "range")
     draft.give(curve="prediction" if exact else "bound")
     draft.give(slope_bound_decades=slope_bound_decades(slope, hops))
     if not exact:
@@ -248,11 +273,11 @@ def _give_law(draft: Draft, law: WeightLaw, slope: float, hops: int) -> None:
         )
         return
     draft.give(
-        spectral_radius=law.high,
-        largest_singular_value=law.high,
-        vanishing_certain=law.high * slope < 1.0,
-        exploding_possible=law.high * slope > 1.0,
-        bound_decades=product_bound_decades(slope, law.high, hops),
+        spectral_radius=law.largest,
+        largest_singular_value=law.largest,
+        vanishing_certain=law.largest * slope < 1.0,
+        exploding_possible=law.largest * slope > 1.0,
+        bound_decades=product_bound_decades(slope, law.largest, hops),
     )
 
 

@@ -138,3 +138,21 @@ def test_a_forget_bias_opens_the_path(kind):
     assert opened.gate == pytest.approx(1.0 / (1.0 + math.exp(-1.0)))
     without = predict(replace(spec, bias=False), InitSpec(forget_bias=1.0), 1.0)
     assert without.gate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("bound", [0.2, 0.7, 0.99, 1.5])
+def test_moments_of_u_cut_back_to_a_bound(bound):
+    u = np.minimum(np.random.default_rng(3).uniform(0.3, 1.2, 400_000), bound)
+    law = WeightLaw("range", 0.3, 1.2).cut(bound)
+    powers = np.array([0.0, 2.0, 10.0, 40.0])
+    sampled = [(u**power).mean() for power in powers]
+    assert np.exp(law.log_moment(powers)) == pytest.approx(sampled, rel=0.02)
+    assert law.largest == min(1.2, bound)
+
+
+def test_a_gaussian_u_cut_back_is_known_by_its_bound_alone():
+    spec = NetworkSpec("indrnn", "linear", 1, 64, 8, (4,), time_steps=50)
+    found = predict(spec, InitSpec(recurrent_scale=1.0, recurrent_bound=2.0), 1.0)
+    assert found.curve == "bound"
+    assert found.decades == pytest.approx(49 / 50 * math.log10(2.0))
+    assert predict(spec, InitSpec(recurrent_scale=1.0), 1.0).curve == "prediction"
