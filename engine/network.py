@@ -104,7 +104,7 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
     parameters["readout.b"] = (spec.output_size,)
     steps = spec.time_steps if spec.depth > 1 else 1
     shared["grad"] = (cells, steps, spec.batch_size, widest)
-    shared["ones"] = (samples,)
+    shared["ones"] = (max(samples, *shared.get("ones", (0,))),)
     return _NetworkPlan(layers, shared, parameters)
 
 

@@ -22,7 +22,7 @@ from engine.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.arrays import Array, HostArray
+    from engine.arrays import Array, ArrayModule, HostArray
     from engine.backend import Backend
     from engine.layer import Arrays, LayerPlan, Shape
 
@@ -49,6 +49,10 @@ class Grouping(ABC):
     def shape(self, values: Shape) -> Shape:
         """Three axes for values (S, T, B, ..., F): S, then groups and members, or the reverse."""
 
+    @abstractmethod
+    def sum(self, xp: ArrayModule, values: Array, ones: Array, out: Array) -> None:
+        """Write each group's sum to `out`; `ones` has as many ones as a group has members."""
+
     def statistics(self, values: Shape) -> Shape:
         """The shape of one number a group, `axis` kept."""
         shape = self.shape(values)
@@ -69,6 +73,9 @@ class LayerGrouping(Grouping):
     def shape(self, values: Shape) -> Shape:
         return (values[0], values[1] * values[2], prod(values[3:]))
 
+    def sum(self, xp: ArrayModule, values: Array, ones: Array, out: Array) -> None:
+        xp.matmul(values, ones[:, None], out=out)
+
 
 class BatchGrouping(Grouping):
     """One feature over batch, positions and time steps (Ioffe, Szegedy 2015, algorithm 1)."""
@@ -81,6 +88,9 @@ class BatchGrouping(Grouping):
     def shape(self, values: Shape) -> Shape:
         return (values[0], prod(values[1:-1]), values[-1])
 
+    def sum(self, xp: ArrayModule, values: Array, ones: Array, out: Array) -> None:
+        xp.matmul(ones[None], values, out=out)
+
 
 NORMALISATIONS.register(LayerGrouping())
 NORMALISATIONS.register(BatchGrouping())
@@ -90,7 +100,8 @@ def plan_normalisation(name: str, plan: LayerPlan) -> None:
     """Add to a layer's plan, whose `a` has the projection's shape, what `Normaliser` works on."""
     shape = plan.own["a"]
     cells, steps, *_, features = shape
-    statistics = NORMALISATIONS[name].statistics(shape)
+    grouping = NORMALISATIONS[name]
+    statistics = grouping.statistics(shape)
     plan.gains["gain"] = (features,)
     plan.own["normalised"] = shape
     plan.own["inverse_deviation"] = statistics
@@ -98,6 +109,7 @@ def plan_normalisation(name: str, plan: LayerPlan) -> None:
     plan.shared["mean_product"] = statistics
     plan.shared["grad_p"] = shape
     plan.shared["grad_gain"] = (cells, steps, features)
+    plan.shared["ones"] = (grouping.shape(shape)[grouping.axis],)
 
 
 class Normaliser:
@@ -107,62 +119,56 @@ class Normaliser:
         self._grouping = NORMALISATIONS[name]
         self.across_time = self._grouping.across_time
         self._backend = backend
-        self._normalised = arrays.own["normalised"]
-        self._inverse = arrays.own["inverse_deviation"]
+        own, shape = arrays.own, arrays.own["normalised"].shape
+        self._members = self._grouping.shape(shape)[self._grouping.axis]
+        self._ones = arrays.shared["ones"]
         self._gain = arrays.parameters["gain"]
         self._grad_gain = arrays.gradients["gain"]
-        shape = self._normalised.shape
-        self._members = self._grouping.shape(shape)[self._grouping.axis]
+        self._normalised = own["normalised"]
+        self._inverse = own["inverse_deviation"]
         self._mean = arrays.scratch("mean", self._inverse.shape)
         self._mean_product = arrays.scratch("mean_product", self._inverse.shape)
         self._grad_p = arrays.scratch("grad_p", shape)
+        self._n = self._groups(self._normalised)
+        self._scratch = self._groups(self._grad_p)
         #: dL/dgain split by time step, (S, T, F), at the scales of dL/da.
         self.grad_gain_steps = arrays.scratch("grad_gain", (*shape[:2], shape[-1]))
         self._steep = False
 
     def forward(self, p: Array) -> None:
         """Replace p, (S, T, B, ..., F), by gain * n."""
-        # The gradient's buffer is free on the way forward.
-        squares = self._groups(self._grad_p)
-        values, n = self._groups(p), self._groups(self._normalised)
-        if not self._standardise(values, n, squares):
-            self._standardise_scaled(values, n, squares)
+        xp, values = self._backend.xp, self._groups(p)
+        smallest = self._standardise(values, None)
+        if not smallest > 0.0:
+            # A sum or a square left the dtype: again, each group brought below 1.
+            xp.abs(values, out=self._scratch)
+            largest = self._scratch.max(axis=self._grouping.axis, keepdims=True)
+            power = xp.minimum(0 - xp.frexp(largest)[1], 0)
+            xp.ldexp(values, power, out=self._n)
+            smallest = self._standardise(self._n, power)
         # Dividing by a huge deviation may lose a gradient that is small already.
-        self._steep = float(self._inverse.min()) < 2.0**-WINDOW
+        self._steep = smallest < 2.0**-WINDOW
         self._times_gain(self._normalised, p)
 
-    def _standardise(self, values: Array, n: Array, squares: Array) -> bool:
-        """Fill n and the inverse deviations; False where a sum of squares left the dtype."""
-        xp, inverse = self._backend.xp, self._inverse
+    def _standardise(self, values: Array, power: Array | None) -> float:
+        """Fill n and 1 / s from p * 2**power; return the smallest 1 / s."""
+        xp, n, inverse = self._backend.xp, self._n, self._inverse
         self._average(values, self._mean)
         xp.subtract(values, self._mean, out=n)
-        xp.multiply(n, n, out=squares)
-        self._average(squares, inverse)
-        if not float(inverse.max()) < float("inf"):
-            return False
-        xp.add(inverse, EPSILON, out=inverse)
+        # The gradient's buffer is free on the way forward.
+        xp.multiply(n, n, out=self._scratch)
+        self._average(self._scratch, inverse)
+        if power is None:
+            xp.add(inverse, EPSILON, out=inverse)
+        else:
+            epsilon = xp.ldexp(xp.full_like(inverse, EPSILON), 2 * power)
+            inverse += xp.maximum(epsilon, float(xp.finfo(inverse.dtype).tiny))
         xp.sqrt(inverse, out=inverse)
         xp.divide(1.0, inverse, out=inverse)
         xp.multiply(n, inverse, out=n)
-        return True
-
-    def _standardise_scaled(self, values: Array, n: Array, squares: Array) -> None:
-        """The same on values / 2**k, k chosen for each group."""
-        xp, inverse = self._backend.xp, self._inverse
-        xp.abs(values, out=squares)
-        largest = squares.max(axis=self._grouping.axis, keepdims=True)
-        power = xp.maximum(xp.frexp(largest)[1], 0)
-        xp.ldexp(values, -power, out=n)
-        self._average(n, self._mean)
-        xp.subtract(n, self._mean, out=n)
-        xp.multiply(n, n, out=squares)
-        self._average(squares, inverse)
-        smallest = float(xp.finfo(inverse.dtype).tiny)
-        inverse += xp.maximum(xp.ldexp(xp.full_like(inverse, EPSILON), -2 * power), smallest)
-        xp.sqrt(inverse, out=inverse)
-        xp.divide(1.0, inverse, out=inverse)
-        xp.multiply(n, inverse, out=n)
-        xp.ldexp(inverse, -power, out=inverse)
+        if power is not None:
+            xp.ldexp(inverse, power, out=inverse)
+        return float(inverse.min())
 
     def backward(
         self, grad_a: ScaledGradient, rescale: Callable[[ScaledGradient], HostArray]
@@ -172,12 +178,12 @@ class Normaliser:
         Where groups run across time, all steps of a cell must have one exponent. `rescale` brings
         a gradient back into the window.
         """
-        xp, n = self._backend.xp, self._groups(self._normalised)
+        xp, n, out = self._backend.xp, self._n, self._scratch
         result = ScaledGradient(self._grad_p, grad_a.exponent)
-        out = self._groups(self._grad_p)
         xp.multiply(grad_a.data, self._normalised, out=self._grad_p)
         steps = self._grad_p.reshape(*self._grad_p.shape[:2], -1, self._grad_p.shape[-1])
-        xp.add.reduce(steps, axis=2, out=self.grad_gain_steps)
+        ones = self._ones[None, : steps.shape[2]]
+        xp.matmul(ones, steps, out=self.grad_gain_steps[:, :, None])
         self._times_gain(self._grad_p, self._grad_p)
         self._average(out, self._mean_product)
         self._times_gain(grad_a.data, self._grad_p)
@@ -192,17 +198,18 @@ class Normaliser:
 
     def sum_gain(self) -> None:
         """Fill the gradient of the gain, once all time steps have one scale."""
-        self._backend.xp.add.reduce(self.grad_gain_steps, axis=1, out=self._grad_gain)
+        ones = self._ones[: self.grad_gain_steps.shape[1]]
+        self._backend.xp.matmul(ones, self.grad_gain_steps, out=self._grad_gain)
 
     def _groups(self, values: Array) -> Array:
         return values.reshape(self._grouping.shape(values.shape))
 
     def _average(self, values: Array, out: Array) -> None:
+        # A product with ones: BLAS sums several times quicker than NumPy's reduction.
         xp = self._backend.xp
-        xp.add.reduce(values, axis=self._grouping.axis, keepdims=True, out=out)
+        self._grouping.sum(xp, values, self._ones[: self._members], out)
         xp.multiply(out, 1.0 / self._members, out=out)
 
     def _times_gain(self, values: Array, out: Array) -> None:
         rows = (values.shape[0], -1, values.shape[-1])
-        gain = self._gain[:, None]
-        self._backend.xp.multiply(values.reshape(rows), gain, out=out.reshape(rows))
+        self._backend.xp.multiply(values.reshape(rows), self._gain[:, None], out=out.reshape(rows))
