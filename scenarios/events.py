@@ -46,6 +46,8 @@ def start_event(run: Run) -> Event:
 def frame_event(frame: Frame) -> Event:
     """One frame. Arrays are lists of layers, each a list of time steps, first to last.
 
+    `gates` and `path` hold the same by name where a kind has them (`engine.frame.Frame`), and
+    `culprits` who changed the gradient that the verdict is about (`engine.culprits`).
     null stands for the logarithm of an exact zero, and for whatever an overflow made meaningless.
     """
     from engine.culprits import culprits

@@ -201,7 +201,7 @@ _DECLARED = (
     _number(
         "network.recurrent_bound",
         "recurrent bound",
-        "As drawn and after every update |u|^T is cut back to this; 0 leaves u free, the paper has 2.",
+        "As drawn and after every update |u|^T is cut back to this; 0 leaves u free; the paper: 2.",
         0.0,
         1e6,
         step=0.25,

@@ -23,6 +23,7 @@ from tui.terminal import Colours
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from rich.color import Color
 
     from engine.arrays import HostArray
     from engine.culprits import Culprits
@@ -99,7 +100,7 @@ class CulpritsView(View):
         #: Decades above and below the line, which grow with a run and never shrink.
         self._reach = (0.0, 0.0)
         self._reach_of: tuple[int, int] | None = None
-        self._styles: dict[tuple[str, str], Style] = {}
+        self._styles: dict[tuple[str, Color | None], Style] = {}
 
     def title(self, run: LiveRun) -> str:
         frame = run.latest
@@ -129,7 +130,8 @@ class CulpritsView(View):
         height = max(size.height - len(legend) - 1, 1)
         field = run.latest.log10_path["c"] if found.of == "c" else run.latest.log10_grad_h
         span = field[run.layer - 1] if run.recurrent else field[:, 0]
-        return [*legend, *self._picture(found, span, width, height), self._x_axis(run, len(span))]
+        picture = self._picture(found, span, width, height)
+        return [*legend, *picture, self._x_axis(run, len(span), size.width)]
 
     def _note(self, size: Size, text: str) -> list[Strip]:
         style = self._ink("axis")
@@ -200,7 +202,8 @@ class CulpritsView(View):
                 assert lower is not None
                 character, style = "▄", self._ink(lower.style)
             else:
-                character, style = "▀", self._ink(upper.style, "" if lower is None else lower.style)
+                ground = None if lower is None else self._ink(lower.style).color
+                character, style = "▀", self._ink(upper.style, ground)
             characters.append(character)
             styles.append(style)
         return characters, styles
@@ -213,17 +216,15 @@ class CulpritsView(View):
         scale: _Scale,
     ) -> None:
         """The sum of all parts on top; a 0 at the bottom where it is an exact zero."""
-        marker, mark = self._ink("net"), self._ink("mark")
         for column, value in enumerate(net.tolist()):
             if math.isfinite(value):
                 characters, styles = rows[scale.row_of(value)]
                 bar = self._halves and characters[column] not in " ─"
-                under = styles[column].color if bar else None
-                characters[column] = LIVE_MARKER
-                styles[column] = marker if under is None else self._on(marker, under.name)
+                ground = styles[column].color if bar else None
+                characters[column], styles[column] = LIVE_MARKER, self._ink("net", ground)
             elif span[column] == -math.inf:
                 characters, styles = rows[-1]
-                characters[column], styles[column] = "0", mark
+                characters[column], styles[column] = "0", self._ink("mark")
 
     def _framed(self, rows: list[tuple[list[str], list[Style]]], scale: _Scale) -> list[Strip]:
         style = self._ink("axis")
@@ -232,9 +233,7 @@ class CulpritsView(View):
         step = axis.round_step(total, max(len(rows) // 2, 1))
         for count, sign in ((scale.above, 1), (scale.below, -1)):
             for value in range(step, int(count * scale.decades + 1e-9) + 1, step):
-                row = scale.row_of(sign * value)
-                if abs(row - scale.above) > 1 or row not in labels:
-                    labels.setdefault(row, f"{sign * value:+d}")
+                labels.setdefault(scale.row_of(sign * value), f"{sign * value:+d}")
         strips = []
         for number, (characters, styles) in enumerate(rows):
             text = labels.get(number)
@@ -244,9 +243,8 @@ class CulpritsView(View):
             )
         return strips
 
-    def _x_axis(self, run: LiveRun, span: int) -> Strip:
+    def _x_axis(self, run: LiveRun, span: int, width: int) -> Strip:
         style = self._ink("axis")
-        width = self.content_size.width
         inner = max(width - GUTTER - 1, 1)
         text = axis.x_labels(inner, span, *ends_of(run.recurrent, span, inner))
         return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
@@ -287,22 +285,15 @@ class CulpritsView(View):
 
     # Styles
 
-    def _ink(self, name: str, under: str = "") -> Style:
-        """The style called `name`, on the colour of the one called `under`."""
-        style = self._styles.get((name, under))
+    def _ink(self, name: str, ground: Color | None = None) -> Style:
+        """The style called `name`, on a cell of colour `ground`."""
+        style = self._styles.get((name, ground))
         if style is None:
             style = self.get_component_rich_style(f"culprits--{name}", partial=True)
-            if under:
-                ground = self.get_component_rich_style(f"culprits--{under}", partial=True)
-                style += Style(bgcolor=ground.color)
-            self._styles[name, under] = style
+            if ground is not None:
+                style += Style(bgcolor=ground)
+            self._styles[name, ground] = style
         return style
-
-    def _on(self, style: Style, colour: str) -> Style:
-        kept = self._styles.get((str(style), colour))
-        if kept is None:
-            kept = self._styles[str(style), colour] = style + Style(bgcolor=colour)
-        return kept
 
 
 def _from_the_loss(gains: HostArray) -> HostArray:
