@@ -42,7 +42,8 @@ def has(kind: str, key: str) -> bool:
 
 def words(changes: dict[str, Any]) -> str:
     """A test's name for changes to a spec."""
-    return "-".join(n if v is True else str(v) for n, v in changes.items() if v != "none")
+    shown = [n if v is True else str(v) for n, v in changes.items() if v != "none"]
+    return "-".join(shown) or "plain"
 
 
 #: Every kind with every way to connect and normalise its layers.

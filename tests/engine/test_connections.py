@@ -135,6 +135,20 @@ def test_a_skip_carries_the_gradient_past_a_dead_layer(kind):
     assert judge(fields.log10_grad_h[0], recurrent=False).name == "healthy"
 
 
+def test_skips_that_leave_float32_on_the_way_forward():
+    """Doubling its square at every layer, h reaches 2^128 somewhere past layer 200."""
+    spec = deep("mlp", "linear", 300, residual=True)
+    x, target = problem(spec)
+    fields = build(spec, InitSpec(weight_scale=1.0)).evaluate(x, target)
+    (place,) = fields.overflow
+    assert 220 < place.layer < 290
+    assert np.isfinite(fields.activation_rms[0, : place.layer - 1]).all()
+    wide = deep("mlp", "linear", 300, residual=True, dtype="float64")
+    fields = build(wide, InitSpec(weight_scale=1.0)).evaluate(*problem(wide))
+    assert fields.overflow == [None]
+    assert fields.activation_rms[0, -1, 0] > 1e38
+
+
 def test_a_residual_mlp_skips_only_where_shapes_agree():
     spec = small_spec("mlp", "tanh", residual=True, bias=False)
     network = build(spec, InitSpec(weight_scale=0.0))

@@ -19,6 +19,7 @@ from tests.engine.support import (
     problem,
     relative_error,
     small_spec,
+    words,
 )
 
 BARS = {"float64": 1e-10, "float32": 1e-4}
@@ -174,10 +175,11 @@ def test_torch_nn_gated_cells_with_the_same_weights(peer, kind):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
-def test_ten_training_steps(peer, name, clip_norm):
+@pytest.mark.parametrize("changes", [{}, {"norm": "batch", "residual": True}], ids=words)
+def test_ten_training_steps(peer, name, clip_norm, changes):
     import torch
 
-    spec = small_spec("mlp")
+    spec = small_spec("mlp", **changes)
     optimizer = OPTIMIZERS[name]
     network = Network(
         spec, [InitSpec(bias_scale=0.3)], open_backend("cpu", "float64"), slots=optimizer.slots

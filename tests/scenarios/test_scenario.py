@@ -129,6 +129,8 @@ def documents(draw: st.DrawFn) -> dict[str, dict[str, object]]:
             document[field.section][field.attribute] = value
     if document["task"].get("time_steps") == 1 and task == "adding":
         document["task"]["time_steps"] = 2
+    if document["network"].get("residual"):
+        document["network"].pop("dense", None)
     if scheme == "delta_orthogonal":
         document["task"]["image_channels"] = document["network"]["hidden_size"] = 4
     if scheme == "recurrent_range":
@@ -314,3 +316,14 @@ def test_origin_is_not_part_of_a_scenario(tmp_path: Path) -> None:
 
 def test_every_kind_is_covered_here() -> None:
     assert tuple(ARCHITECTURES) == KINDS
+
+
+def test_connections_give_way_where_a_kind_has_none() -> None:
+    skips = load("mlp-relu-residual")
+    assert skips.with_kind("indrnn").network.residual is True
+    assert skips.with_kind("rnn").network.residual is None
+    dense = load("indrnn-dense", {"network.norm": "layer"})
+    assert dense.with_kind("mlp").network.dense is None
+    assert dense.with_kind("lstm").network.norm == "layer"
+    with pytest.raises(ScenarioError, match=r"network\.dense = true: must be false while"):
+        dense.with_changes({"network.residual": True})
