@@ -172,6 +172,12 @@ def load(
     return scenario.with_changes(overrides, source=overrides_source, origins=origins)
 
 
+def define(name: str, title: str, values: Mapping[str, object], *, question: str = "") -> Scenario:
+    """A scenario that is written in no file, from values by dotted key. Raises ScenarioError."""
+    texts = {"name": name, "title": title, "question": question, "source": ""}
+    return _assemble(texts, resolve(values, source=name), name)
+
+
 def parse_assignment(text: str, source: str = "--set") -> tuple[str, object]:
     """Split "network.depth=50" into its key and its value: a TOML value, else bare text.
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "list": "the catalogue of scenarios",
     "show": "a scenario with every value resolved, as TOML",
     "run": "run a scenario here and show what became of its gradient",
+    "learn": "why gradients vanish and explode, a page at a time on live numbers",
     "theory": "what the papers predict for a scenario, before anything is run",
     "doctor": "what this machine has: devices, versions, terminal",
 }

@@ -38,6 +38,7 @@ def imported(*arguments: str) -> set[str]:
         (("show", "chain-sigmoid", "--json", "--set", "network.depth=3"), ("tomli_w",)),
         (("--help",), ("tomllib", "engine")),
         (("run", "--help"), ("tomllib", "engine")),
+        (("learn",), ("json",)),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], also_not: tuple[str, ...]) -> None:
@@ -49,3 +50,7 @@ def test_a_quiet_run_draws_nothing() -> None:
     assert not imported(*run, "--quiet") & {"textual", "rich", "plotext", "cupy", "dask"}
     assert not imported(*run, "--json") & {"textual", "rich", "plotext", "cupy", "dask"}
     assert not imported(*run) & {"textual", "cupy", "dask"}
+
+
+def test_a_page_of_the_lesson_needs_no_app() -> None:
+    assert not imported("learn", "6") & {"textual", "rich", "plotext", "cupy", "dask"}

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from tui.ascii import to_ascii
 
-_SGR = {"bold": "1", "dim": "2", "red": "31", "blue": "34", "magenta": "35"}
+_SGR = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "blue": "34", "magenta": "35"}
 #: Blue against red stays apart for colour-blind eyes; each verdict is also a word.
 VERDICT_STYLES = {
     "vanishing": ("bold", "blue"),
