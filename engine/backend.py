@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,17 @@ from engine.arrays import Array, ArrayModule
 from engine.errors import DeviceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from engine.arrays import HostArray
 
 _WAY_ON = "use --device cpu"
+
+#: Bytes.
+_CACHE_LINE = 64
 
 
 class Backend(ABC):
@@ -45,6 +51,27 @@ class Backend(ABC):
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """An array of zeros on the device."""
         return self.xp.zeros(shape, dtype=self.dtype)
+
+    def carve(self, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+        """Arrays of zeros, one after another in a single allocation.
+
+        A large allocation gets huge pages where the system has them, which many middling ones would
+        not; each array starts at a cache line.
+        """
+        line = _CACHE_LINE // self.dtype.itemsize
+        sizes = [prod(shape) for shape in shapes]
+        rooms = [-(-size // line) * line for size in sizes]
+        whole = self.zeros((sum(rooms) + line,))
+        start = self._to_next_line(whole)
+        carved = []
+        for shape, size, room in zip(shapes, sizes, rooms, strict=True):
+            carved.append(whole[start : start + size].reshape(shape))
+            start += room
+        return carved
+
+    def _to_next_line(self, array: Array) -> int:
+        """Values between an array's start and the first cache line's."""
+        return 0
 
     def asarray(self, values: object) -> Array:
         """`values` on the device, in the backend's dtype."""
@@ -89,6 +116,9 @@ class NumPyBackend(Backend):
     def to_host(self, array: Array) -> NDArray[Any]:
         result: NDArray[Any] = array
         return result
+
+    def _to_next_line(self, array: Array) -> int:
+        return int(-array.ctypes.data % _CACHE_LINE // array.itemsize)
 
     def sum_squares(self, blocks: Array) -> HostArray:
         result: HostArray = self.xp.vecdot(blocks, blocks).astype(self.xp.float64)

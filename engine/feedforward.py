@@ -71,9 +71,9 @@ class FeedForwardLayer(Layer):
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
         self.activation.slope(xp, a, phi, slope)
         self._probe_saturation(slope, slice(0, 1))
-        # a has served: its buffer carries dL/da from here on.
-        xp.multiply(gradient.data, slope, out=a)
-        grad_a = ScaledGradient(a, gradient.exponent)
+        # dL/da takes the slope's place, which is in cache as a is not.
+        xp.multiply(gradient.data, slope, out=slope)
+        grad_a = ScaledGradient(slope, gradient.exponent)
         self.rescale(grad_a, probe.log2_grad_a)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         if self.normaliser is not None:
@@ -90,7 +90,7 @@ class FeedForwardLayer(Layer):
         self._weight_gradient(x[:, 0], grad_p.data[:, 0])
         if "b" in self.arrays.parameters:
             ones = self.arrays.shared["ones"]
-            sum_over_samples(self.backend, ones, a, self.arrays.gradients["b"])
+            sum_over_samples(self.backend, ones, grad_a.data, self.arrays.gradients["b"])
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)

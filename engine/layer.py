@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
-from engine.magnitude import TRUSTED, ScaledGradient, multiply_by_power, put_log2_rms, within
+from engine.magnitude import (
+    TRUSTED,
+    ScaledGradient,
+    log2_rms,
+    multiply_by_power,
+    put_log2_rms,
+    untouched,
+    within,
+)
 from engine.normalisation import Normaliser
 
 if TYPE_CHECKING:
@@ -254,7 +262,8 @@ class Layer(ABC):
             if name == "W":
                 arrays.exponents[row] = of_weights
             put_log2_rms(self.backend, gradient, arrays.log2_gradients[row])
-        arrays.log2_gradients += arrays.exponents
+        if not untouched(arrays.exponents):
+            arrays.log2_gradients += arrays.exponents
 
     def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
         """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
@@ -277,15 +286,18 @@ class Layer(ABC):
 
         Returns its true log2 RMS, (S, T'), written to `out` if there is one.
         """
-        import numpy as np
-
         exponent = gradient.exponent
-        size: HostArray = np.empty(exponent.shape) if out is None else out
-        put_log2_rms(self.backend, gradient.data, size)
+        if out is None:
+            size = log2_rms(self.backend, gradient.data)
+        else:
+            size = out
+            put_log2_rms(self.backend, gradient.data, size)
         if within(size, -_HOP_WINDOW, _HOP_WINDOW):
-            if np.count_nonzero(exponent):
+            if not untouched(exponent):
                 size += exponent
             return size
+        import numpy as np
+
         outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
         shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
         multiply_by_power(self.backend, gradient.data, -shift)
@@ -307,11 +319,11 @@ class Layer(ABC):
         step nor the largest product leaves the dtype; far smaller ones may underflow, below
         rounding. Arrays of `also` have the same scales and are brought along.
         """
+        # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
+        if untouched(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
+            return gradient.exponent[:, 0]
         import numpy as np
 
-        # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
-        if not np.count_nonzero(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
-            return np.zeros(len(log2_grad), dtype=np.int64)
         alive = np.isfinite(log2_grad)
         largest = _peak(log2_grad, alive)
         product = _peak(log2_grad + np.maximum(log2_x, -TRUSTED), alive)

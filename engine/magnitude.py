@@ -106,12 +106,18 @@ class ScaledGradient:
     exponent: Exponents
 
 
+def untouched(exponent: Exponents) -> bool:
+    """Whether every exponent is 0."""
+    # A single number, as most layers have, is quicker read than searched for.
+    return not (exponent.item() if exponent.size == 1 else exponent.any())
+
+
 def multiply_by_power(backend: Backend, data: Array, exponent: Exponents) -> None:
     """Multiply in place by 2**exponent; `exponent` covers the leading axes of `data`."""
+    if untouched(exponent):
+        return
     import numpy as np
 
-    if not np.count_nonzero(exponent):
-        return
     shape = exponent.shape + (1,) * (data.ndim - exponent.ndim)
     if exponent.max() > _LARGEST_FACTOR:
         # A single factor would be inf in float32, and inf * 0 is not 0; ldexp is slow but right.

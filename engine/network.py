@@ -149,9 +149,7 @@ class Network:
         plan = _plan(spec, self.cells)
         self.parameters: dict[str, Array] = {}
         self._gradients: dict[str, Array] = {}
-        for name, shape in plan.parameters.items():
-            self.parameters[name] = backend.empty((self.cells, *shape))
-            self._gradients[name] = backend.zeros((self.cells, *shape))
+        own = self._allocate(plan)
         # Flat, so that layers of different shapes can use the front of the same scratch.
         shared = {name: backend.zeros((prod(shape),)) for name, shape in plan.shared.items()}
         shared["ones"].fill(1.0)
@@ -175,7 +173,7 @@ class Network:
                 exponents=self._exponents[rows],
                 log2_gradients=self._log2_gradients[rows],
                 # A recurrent h starts with h_0 = 0, which nothing ever overwrites.
-                own={name: backend.zeros(shape) for name, shape in layer.own.items()},
+                own=own[index],
                 shared=shared,
                 probe=self._probe.layer(index),
             )
@@ -204,6 +202,29 @@ class Network:
         gammas = [init.recurrent_bound for init in inits]
         self._bound = RecurrentBound(backend, gammas, spec.time_steps, vectors)
         self._bound.apply()
+
+    def _allocate(self, plan: _NetworkPlan) -> list[dict[str, Array]]:
+        """Allocate parameters and gradients; return each layer's own buffers.
+
+        What a layer works on lies together.
+        """
+        parameters = {name: (self.cells, *shape) for name, shape in plan.parameters.items()}
+        names = [
+            [f"layer{index}.{name}" for name in layer.parameters()]
+            for index, layer in enumerate(plan.layers, start=1)
+        ]
+        names.append(["readout.W", "readout.b"])
+        own = [*(layer.own for layer in plan.layers), {}]
+        shapes = []
+        for group, buffers in zip(names, own, strict=True):
+            shapes += [parameters[name] for name in group] * 2 + list(buffers.values())
+        carved = iter(self.backend.carve(shapes))
+        result = []
+        for group, buffers in zip(names, own, strict=True):
+            self.parameters |= {name: next(carved) for name in group}
+            self._gradients |= {name: next(carved) for name in group}
+            result.append({name: next(carved) for name in buffers})
+        return result
 
     @staticmethod
     def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
