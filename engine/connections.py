@@ -33,8 +33,8 @@ class SkipStream:
     """The residual IndRNN's skip, x + [norm, recurrence, dense] twice, in pre-activation form.
 
     What it carries is the projection: p_l = h_{l-1} W_l + p_{l-2} for odd l >= 3, p_1 = x W_1 (Li
-    et al. 2018, figure 2b; Li et al. 2019, section 3.3). All odd layers share one stream; even
-    layers lie inside a block.
+    et al. 2018, figure 2b; Li et al. 2019, whose code ends in an odd layer too). All odd layers
+    share one stream; even layers lie inside a block.
     """
 
     def __init__(self, backend: Backend, data: Array) -> None:
@@ -70,7 +70,7 @@ class SkipStream:
 class DenseBlock:
     """Dense connections: a layer reads the input and the outputs of all layers below, side by side.
 
-    Huang et al. 2017; for IndRNN Li et al. 2019, section 3.3. The whole network is one block.
+    Huang et al. 2017; for IndRNN Li et al. 2019. The whole network is one block.
     """
 
     def __init__(

@@ -138,7 +138,8 @@ class Arrays:
 class Layer(ABC):
     """One layer of a stack of S networks.
 
-    A subclass says in `plan` what it allocates and writes `forward` and `backward` by hand.
+    A subclass says in `plan` what it allocates and writes `forward` and `backward` by hand. Between
+    x W and the bias it calls `_project`, and on the way back `_projection_gradient`.
 
     Attributes:
         recurrent: whether h_t depends on h_{t-1}.

@@ -3,7 +3,8 @@
 Mean and variance run over a group of values: one feature of a whole batch (batch normalisation), or
 all units of one sample at one time step (layer normalisation). In recurrent kinds the input's part
 of a is normalised and the recurrent one left alone, which keeps W x_t out of the time loop (Laurent
-et al. 2016, eq. 9). `gain` starts at 1; the layer's bias is the shift.
+et al. 2016). Statistics are always those of the batch at hand, as in training. `gain` starts at 1;
+the layer's bias is the shift.
 
 Back through a group of N values, with dL/dn = gain * dL/da and s = sqrt(var + eps):
 
