@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 from types import ModuleType
 
 import pytest
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, settings
 # small matrices of a test take to multiply.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# Whatever a test runs without a store of its own, in whichever process, leaves the user's alone.
+_store = tempfile.TemporaryDirectory(prefix="nablascope-tests-")
+os.environ["NABLASCOPE_STORE"] = os.path.join(_store.name, "runs.sqlite")
 
 _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile("default", deadline=None, suppress_health_check=_SLOW_IS_FINE)

@@ -1,0 +1,90 @@
+"""The store's tables as CSV, JSON Lines or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from scenarios.errors import ScenarioError
+from scenarios.store.schema import JSON_COLUMNS
+
+if TYPE_CHECKING:
+    from scenarios.store.store import Store
+
+#: Rows that Parquet takes at a time: a frame of a long run is tens of kilobytes.
+_BATCH = 500
+
+
+def export(
+    store: Store, table: str, form: str, file: BinaryIO, belongs_to: int | None = None
+) -> None:
+    """Write a table of `scenarios.store.store.TABLES` to `file`, in a form of FORMATS.
+
+    `belongs_to` as in `Store.rows`. CSV and Parquet have JSON text where the store has; in JSON
+    Lines it is JSON like the rest. Raises StoreError and OSError.
+    """
+    FORMATS[form](store, table, file, belongs_to)
+
+
+def check_format(form: str, source: str) -> None:
+    """Refuse a form that needs a package which is not there. Raises ScenarioError."""
+    if form != "parquet":
+        return
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        allowed = "needs pyarrow, which is not installed; the extra is nablascope[parquet]"
+        raise ScenarioError(source, allowed, key=form) from error
+
+
+def _csv(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
+    import csv
+    from io import TextIOWrapper
+
+    text = TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([name for name, _ in store.columns(table)])
+    writer.writerows(store.rows(table, belongs_to))
+    # The file is the caller's to close.
+    text.detach()
+
+
+def _json_lines(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
+    import json
+
+    names = [name for name, _ in store.columns(table)]
+    for row in store.rows(table, belongs_to):
+        parts = (
+            f'"{name}":{value if name in JSON_COLUMNS and value else json.dumps(value)}'
+            for name, value in zip(names, row, strict=True)
+        )
+        file.write(f"{{{','.join(parts)}}}\n".encode())
+
+
+def _parquet(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    types = {"INTEGER": pyarrow.int64(), "REAL": pyarrow.float64(), "TEXT": pyarrow.string()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in store.columns(table)])
+    rows = store.rows(table, belongs_to)
+    with ParquetWriter(file, schema) as writer:
+        for batch in _batches(rows):
+            columns = [
+                pyarrow.array(column, field.type)
+                for column, field in zip(zip(*batch, strict=True), schema, strict=True)
+            ]
+            writer.write_batch(pyarrow.record_batch(columns, schema=schema))
+
+
+def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
+
+
+FORMATS: dict[str, Callable[[Store, str, BinaryIO, int | None], None]] = {
+    "csv": _csv,
+    "jsonl": _json_lines,
+    "parquet": _parquet,
+}

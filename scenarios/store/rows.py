@@ -1,0 +1,84 @@
+"""Rows of the store: frames and verdicts as plain columns, arrays as the JSON events' text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from scenarios.events import frame_event, to_json
+
+if TYPE_CHECKING:
+    from engine.arrays import HostArray
+    from engine.frame import Frame
+
+Row = dict[str, Any]
+
+#: Decimals of what is a logarithm, as in the JSON events.
+_DECIMALS = 6
+#: Up to here every step's arrays are kept, then every 10th step's up to ten times as far, ...
+_EVERY_STEP = 1000
+
+
+def keeps_arrays(step: int) -> bool:
+    """Whether a step's arrays are kept: all below 1,000, every 10th below 10,000, and so on.
+
+    A run's file so grows with the logarithm of its length, its scalars aside.
+    """
+    stride = 1
+    while step >= _EVERY_STEP * stride:
+        stride *= 10
+    return step % stride == 0
+
+
+def result_columns(frame: Frame) -> Row:
+    """What a frame says in single numbers and words: columns of `frames` and of `runs`."""
+    verdict, overflow = frame.verdict, frame.overflow
+    dead = verdict.dead_at or (None, None)
+    return {
+        "step": frame.step,
+        "loss": finite(frame.loss),
+        "verdict": verdict.name,
+        "decades": _rounded(verdict.decades),
+        "decades_per_hop": _rounded(verdict.decades_per_hop),
+        "hops": verdict.hops,
+        "axis": verdict.axis,
+        "layer": verdict.layer,
+        "dead_layer": dead[0],
+        "dead_step": dead[1],
+        "overflow_layer": None if overflow is None else overflow.layer,
+        "overflow_step": None if overflow is None else overflow.step,
+    }
+
+
+def array_columns(frame: Frame) -> Row:
+    """The gradient at every layer and time step, and at every parameter, as JSON text."""
+    parameters = frame.log10_grad_params
+    return {
+        "log10_grad_h": _logs(frame.log10_grad_h),
+        "log10_grad_params": to_json({name: _rounded(value) for name, value in parameters.items()}),
+    }
+
+
+def whole_frame(frame: Frame) -> str:
+    """The frame as `run --json` prints it."""
+    return to_json(frame_event(frame))
+
+
+def finite(value: float | None) -> float | None:
+    """`value`, None where it is no number SQLite and JSON could both hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else finite(round(value, _DECIMALS))
+
+
+def _logs(field: HostArray) -> str:
+    import json
+
+    import numpy as np
+
+    rows = field.round(_DECIMALS).tolist()
+    if not np.isfinite(field).all():
+        rows = [[finite(value) for value in layer] for layer in rows]
+    return json.dumps(rows, separators=(",", ":"), allow_nan=False)

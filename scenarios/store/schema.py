@@ -1,0 +1,158 @@
+"""The store's tables, as the SQL that made them, step by step.
+
+A released step is never changed: what is to be different comes as a further step. Columns are
+plain, for tools that know nothing of this package: numbers as REAL and INTEGER, times as ISO 8601
+in UTC, arrays and records as JSON text. NULL stands where the JSON events have null.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+#: "nabl" in ASCII, in the file's header: this SQLite file is a run store.
+APPLICATION_ID = 0x6E61626C
+
+#: The TEXT columns that hold JSON.
+JSON_COLUMNS = frozenset(
+    {
+        *("scenario", "device_info", "versions", "definition", "axes"),
+        *("log10_grad_h", "log10_grad_params", "event", "final_log10_grad"),
+    }
+)
+
+#: What makes version k of version k - 1, version 0 being an empty file.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # step to overflow_step: of the latest frame. run: equal for equal scenarios and devices.
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run TEXT NOT NULL,
+            name TEXT NOT NULL,
+            title TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            activation TEXT,
+            depth INTEGER NOT NULL,
+            hidden_size INTEGER NOT NULL,
+            time_steps INTEGER,
+            task TEXT NOT NULL,
+            seed INTEGER NOT NULL,
+            dtype TEXT NOT NULL,
+            device TEXT NOT NULL,
+            state TEXT NOT NULL,
+            error TEXT,
+            began TEXT NOT NULL,
+            ended TEXT,
+            host TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            steps INTEGER NOT NULL,
+            seconds REAL NOT NULL,
+            step INTEGER,
+            loss REAL,
+            verdict TEXT,
+            decades REAL,
+            decades_per_hop REAL,
+            hops INTEGER,
+            axis TEXT,
+            layer INTEGER,
+            dead_layer INTEGER,
+            dead_step INTEGER,
+            overflow_layer INTEGER,
+            overflow_step INTEGER,
+            scenario TEXT NOT NULL,
+            device_info TEXT NOT NULL,
+            versions TEXT NOT NULL
+        )
+        """,
+        # event: the whole frame as `run --json` prints it, for a run's first and last frame.
+        """
+        CREATE TABLE frames (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            step INTEGER NOT NULL,
+            loss REAL,
+            verdict TEXT NOT NULL,
+            decades REAL,
+            decades_per_hop REAL,
+            hops INTEGER NOT NULL,
+            axis TEXT NOT NULL,
+            layer INTEGER NOT NULL,
+            dead_layer INTEGER,
+            dead_step INTEGER,
+            overflow_layer INTEGER,
+            overflow_step INTEGER,
+            seconds REAL NOT NULL,
+            log10_grad_h TEXT,
+            log10_grad_params TEXT,
+            event TEXT,
+            PRIMARY KEY (run_id, step)
+        )
+        """,
+        """
+        CREATE TABLE sweeps (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            sweep TEXT NOT NULL,
+            name TEXT NOT NULL,
+            state TEXT NOT NULL,
+            error TEXT,
+            began TEXT NOT NULL,
+            ended TEXT,
+            host TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            cells INTEGER,
+            definition TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX sweeps_by_definition ON sweeps (sweep)",
+        # key: the hash of the resolved scenario; axes: what the sweep set, by dotted key.
+        """
+        CREATE TABLE cells (
+            sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            axes TEXT,
+            verdict TEXT,
+            decades REAL,
+            decades_per_hop REAL,
+            hops INTEGER,
+            step INTEGER,
+            loss REAL,
+            dead_layer INTEGER,
+            dead_step INTEGER,
+            overflow_layer INTEGER,
+            overflow_step INTEGER,
+            seconds REAL,
+            error TEXT,
+            final_log10_grad TEXT,
+            PRIMARY KEY (sweep_id, key)
+        )
+        """,
+        "CREATE INDEX cells_by_key ON cells (key)",
+    ),
+)
+
+
+def latest() -> int:
+    """The version this package writes."""
+    return len(MIGRATIONS)
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """The version of the file's tables, 0 where there are none."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the tables up to date, or leave them exactly as they were."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = version_of(db)
+        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
