@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "scipy", "psutil", "textual", "rich", "plotext", "difflib", "asyncio")
+HEAVY = (
+    *("numpy", "scipy", "psutil", "textual", "rich", "plotext", "difflib", "asyncio"),
+    *("sqlite3", "platformdirs"),
+)
 PROGRAM = """
 import sys
 from tui.main import main
@@ -38,6 +41,7 @@ def imported(*arguments: str) -> set[str]:
         (("show", "chain-sigmoid", "--json", "--set", "network.depth=3"), ("tomli_w",)),
         (("--help",), ("tomllib", "engine")),
         (("run", "--help"), ("tomllib", "engine")),
+        (("export", "--help"), ("tomllib", "engine")),
         (("learn",), ("json",)),
     ],
 )
@@ -49,7 +53,8 @@ def test_a_quiet_run_draws_nothing() -> None:
     run = ("run", "chain-relu", "--device", "cpu", "--steps", "0")
     assert not imported(*run, "--quiet") & {"textual", "rich", "plotext", "cupy", "dask"}
     assert not imported(*run, "--json") & {"textual", "rich", "plotext", "cupy", "dask"}
-    assert not imported(*run) & {"textual", "cupy", "dask"}
+    assert not imported(*run) & {"textual", "cupy", "dask", "pyarrow"}
+    assert not imported(*run, "--no-store") & {"sqlite3", "platformdirs"}
 
 
 def test_a_page_of_the_lesson_needs_no_app() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenarios.errors import ScenarioError
+from tui.commands.output import replacing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.frame import Frame
     from scenarios.runner import Run
 
@@ -22,27 +20,6 @@ _LAYOUTS = {
 }
 
 
-def check(path: str) -> Path:
-    """The file that --dump names, known to be writable. Raises ScenarioError."""
-    target = Path(os.path.realpath(path))
-    try:
-        mode = target.stat().st_mode if target.exists() else None
-        if mode is not None and stat.S_ISDIR(mode):
-            raise _refusal(path, "is a directory, not a file to write")
-        if mode is not None and not stat.S_ISREG(mode):
-            raise _refusal(path, "is not a regular file")
-        if not target.parent.is_dir():
-            raise _refusal(path, f"there is no folder {target.parent}")
-        if mode is not None and not os.access(target, os.W_OK):
-            raise _refusal(path, "exists and is write-protected")
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".nablascope-"):
-            pass
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise _refusal(path, f"cannot be written: {reason}") from error
-    return target
-
-
 def write(target: Path, run: Run, frame: Frame) -> None:
     """Write the run as it stands at `frame`, its latest; the file appears whole or not at all.
 
@@ -51,17 +28,8 @@ def write(target: Path, run: Run, frame: Frame) -> None:
     import numpy as np
 
     arrays = contents(run, frame)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".nablascope-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(target))
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(target) as file:
+        np.savez(file, **arrays)
 
 
 def contents(run: Run, frame: Frame) -> dict[str, Any]:
@@ -109,15 +77,3 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
         arrays[f"param/{name}"] = array
         arrays[f"grad/{name}"] = network.gradient(name)[0]
     return arrays
-
-
-def _permissions(target: Path) -> int:
-    if target.exists():
-        return stat.S_IMODE(target.stat().st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
-
-
-def _refusal(path: str, why: str) -> ScenarioError:
-    return ScenarioError("--dump", why, key=path or '""')

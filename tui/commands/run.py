@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from scenarios.threads import leave_one_core
 from tui.commands import dump
 from tui.commands.interrupt import Interrupt
 from tui.commands.options import add_scenario, load_scenario
+from tui.commands.output import check
 from tui.commands.report import JsonReport, Report, TextReport
+from tui.commands.storing import add_store, open_store, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from engine.frame import Frame
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
+    from scenarios.store.recording import Recording
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dump", metavar="FILE.npz", help="write input, parameters and gradients to a file"
     )
+    add_store(parser)
     parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
 
 
@@ -40,21 +45,43 @@ def execute(args: argparse.Namespace) -> int:
     """Run the scenario and report."""
     scenario = load_scenario(args)
     layer = None if args.layer is None else _checked_layer(args.layer, scenario)
-    target = None if args.dump is None else dump.check(args.dump)
+    target = None if args.dump is None else check("--dump", args.dump)
 
     # As in the app's engine process, and before NumPy is imported: the same run, the same bytes.
     leave_one_core(os.environ)
-    from scenarios.failures import describe
     from scenarios.runner import Run
 
-    run = Run(scenario)
+    with open_store(args) or nullcontext() as store:
+        run = Run(scenario)
+        recording = None
+        if store is not None:
+            from scenarios.store.recording import Recording
+
+            recording = Recording(store, run, warn, must=args.store is not None)
+        return _follow(args, run, recording, layer, target)
+
+
+def _follow(
+    args: argparse.Namespace,
+    run: Run,
+    recording: Recording | None,
+    layer: int | None,
+    target: Path | None,
+) -> int:
+    """Let the run go, and store and show what it gives."""
+    from scenarios.failures import describe
+
     report = JsonReport() if args.json else Report() if args.quiet else TextReport()
     whole = True
     with Interrupt() as interrupt:
         try:
             report.start(run)
-            for frame in run.frames():
-                report.frame(frame if layer is None else _rejudged(frame, layer))
+            for found in run.frames():
+                frame = found if layer is None else _rejudged(found, layer)
+                # First, so that nobody is shown a frame that is not kept.
+                if recording is not None:
+                    recording.frame(frame)
+                report.frame(frame)
                 if interrupt.asked or (report.unread and target is None):
                     break
         except KeyboardInterrupt:
@@ -62,16 +89,25 @@ def execute(args: argparse.Namespace) -> int:
             whole = False
         except Exception as error:
             report.close()
-            print(f"{scenario.origin}: {describe(error)[0]}", file=sys.stderr)
+            failure = describe(error)[0]
+            if recording is not None:
+                recording.end(report.last, "failed", failure)
+            print(f"{run.scenario.origin}: {failure}", file=sys.stderr)
             return 1
         interrupted = interrupt.asked or not whole
+        if recording is not None:
+            unfinished = interrupted or report.unread
+            recording.end(report.last, "interrupted" if unfinished else "done")
         report.end(run, interrupted=interrupted)
     if target is not None:
         if report.last is None or not whole:
             print("--dump: nothing written: the run stopped within a step", file=sys.stderr)
         elif not _dumped(args.dump, target, run, report):
             return 1
-    return 130 if interrupted else 0
+    if interrupted:
+        return 130
+    # A store that was asked for and could not keep it all is a failure.
+    return 1 if args.store is not None and recording is not None and not recording.complete else 0
 
 
 def _checked_layer(written: str, scenario: Scenario) -> int:

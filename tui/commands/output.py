@@ -1,0 +1,65 @@
+"""Files that an option names: known to be writable beforehand, and whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from scenarios.errors import ScenarioError
+
+
+def check(option: str, path: str) -> Path:
+    """The file that `option` names, known to be writable. Raises ScenarioError."""
+    target = Path(os.path.realpath(path))
+
+    def refusal(why: str) -> ScenarioError:
+        return ScenarioError(option, why, key=path or '""')
+
+    try:
+        mode = target.stat().st_mode if target.exists() else None
+        if mode is not None and stat.S_ISDIR(mode):
+            raise refusal("is a directory, not a file to write")
+        if mode is not None and not stat.S_ISREG(mode):
+            raise refusal("is not a regular file")
+        if not target.parent.is_dir():
+            raise refusal(f"there is no folder {target.parent}")
+        if mode is not None and not os.access(target, os.W_OK):
+            raise refusal("exists and is write-protected")
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".nablascope-"):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise refusal(f"cannot be written: {reason}") from error
+    return target
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `target` when it is whole and on the disk.
+
+    Raises OSError.
+    """
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".nablascope-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(target))
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _permissions(target: Path) -> int:
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
