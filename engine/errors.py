@@ -25,6 +25,15 @@ class MemoryShortage(EngineError):
         super().__init__(f"needs {_readable(needed_bytes)}, {_readable(available_bytes)} are free")
 
 
+class ForwardOverflow(EngineError):
+    """A forward pass left the dtype, first at this layer and time step, both from 1."""
+
+    def __init__(self, layer: int, step: int) -> None:
+        super().__init__(f"the forward pass overflows at layer {layer}, time step {step}")
+        self.layer = layer
+        self.step = step
+
+
 def _readable(size: int) -> str:
     """A number of bytes in the largest binary unit that leaves digits before the point."""
     value, unit = float(size), "B"

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, sum_over_samples
+from engine.linearisation import Hop
 from engine.magnitude import ScaledGradient, add_scaled, put_log2_rms
 
 if TYPE_CHECKING:
     from engine.arrays import Array
     from engine.backend import Backend
     from engine.layer import Arrays
+    from engine.normalisation import LinearNormalisation
     from engine.spec import NetworkSpec
 
 
@@ -110,6 +114,53 @@ class FeedForwardLayer(Layer):
         put_log2_rms(self.backend, branch.data, size)
         size += branch.exponent
         return add_scaled(self.backend, branch, gradient, into)
+
+    def linearise(self, x: Array) -> list[Hop]:
+        a, input_shape = self.arrays.own["a"], x.shape[3:]
+        phi = self.arrays.own.get("phi", self.arrays.own["h"])
+        slope = self.arrays.scratch("slope", a.shape)
+        self.activation.slope(self.backend.xp, a, phi, slope)
+        # Of one sample, and copied: the next layer uses the same scratch.
+        kept = slope[0, 0, 0].copy()
+        norm = None if self.normaliser is None else self.normaliser.linearise()
+        weights = sum(array[0].size for array in self.arrays.parameters.values())
+        return [
+            Hop(
+                push=partial(self._push, input_shape, kept, norm),
+                pull=partial(self._pull, input_shape, kept, norm),
+                inputs=prod(input_shape),
+                outputs=kept.size,
+                work=weights * prod(kept.shape[:-1]),
+            )
+        ]
+
+    def _push(
+        self, input_shape: Shape, slope: Array, norm: LinearNormalisation | None, tangent: Array
+    ) -> Array:
+        """Tangents: phi' * (N W dx), and dx itself where there is a skip."""
+        result = self.backend.empty((len(tangent), *slope.shape))
+        self._linear(tangent.reshape(1, -1, *input_shape), result[None])
+        if norm is not None:
+            result = norm.push(result)
+        result *= slope
+        result = result.reshape(len(tangent), -1)
+        if "phi" in self.arrays.own:
+            result += tangent
+        return result
+
+    def _pull(
+        self, input_shape: Shape, slope: Array, norm: LinearNormalisation | None, cotangent: Array
+    ) -> Array:
+        """Cotangents: W^T N^T (phi' * u), and u itself where there is a skip."""
+        projected = cotangent.reshape(-1, *slope.shape) * slope
+        if norm is not None:
+            projected = norm.pull(projected)
+        result = self.backend.empty((len(cotangent), *input_shape))
+        self._linear_backward(projected[None], result[None])
+        result = result.reshape(len(cotangent), -1)
+        if "phi" in self.arrays.own:
+            result += cotangent
+        return result
 
 
 def buffers(cells: int, batch: int, output_shape: Shape) -> tuple[dict[str, Shape], Shape]:

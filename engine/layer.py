@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.backend import Backend
     from engine.connections import SkipStream
     from engine.initialisers import Role, WeightSpec
+    from engine.linearisation import Hop
     from engine.spec import NetworkSpec
 
 Shape = tuple[int, ...]
@@ -196,6 +197,15 @@ class Layer(ABC):
 
         `gradient.data` may be overwritten. dL/dx goes to `into` (shape of x), which may share
         memory with `gradient.data`; None spares it for the first layer.
+        """
+
+    @abstractmethod
+    def linearise(self, x: Array) -> list[Hop]:
+        """The factors of the layer's Jacobian at the first sample of the first cell.
+
+        In forward order: one hop d h / d x for a layer crossed once, with batch statistics taken as
+        fixed; for a recurrent one those of time steps 2 to T, d h_t / d h_{t-1}, h standing for all
+        that the cell carries. `x` is what `forward` was given; a backward pass must not follow.
         """
 
     def _probe_activations(self, h: Array, phi: Array, steps: slice) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import prod
@@ -19,7 +19,7 @@ from engine.connections import (
     plan_skip,
 )
 from engine.constraint import RecurrentBound
-from engine.errors import MemoryShortage
+from engine.errors import ForwardOverflow, MemoryShortage
 from engine.initialisers import INITIALISERS
 from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
 from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_log2_rms
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
     from engine.layer import Layer
+    from engine.linearisation import Hop
     from engine.optimizers import Optimizer
     from engine.spec import InitSpec, NetworkSpec
 
@@ -138,10 +139,31 @@ class Network:
     def __init__(
         self, spec: NetworkSpec, inits: Sequence[InitSpec], backend: Backend, slots: int = 0
     ) -> None:
+        plan = self._build(spec, len(inits), backend, slots)
+        self._draw(plan, inits)
+        self._bound = self._bounded(plan, [init.recurrent_bound for init in inits])
+        self._bound.apply()
+
+    @classmethod
+    def from_parameters(
+        cls, spec: NetworkSpec, parameters: Mapping[str, Array], backend: Backend
+    ) -> Network:
+        """One network with the parameters given, each without a stack axis, cast to its dtype.
+
+        Raises MemoryShortage as above.
+        """
+        network = cls.__new__(cls)
+        plan = network._build(spec, 1, backend, 0)
+        network._bound = network._bounded(plan, [0.0])
+        for name, own in network.parameters.items():
+            own[0] = parameters[name]
+        return network
+
+    def _build(self, spec: NetworkSpec, cells: int, backend: Backend, slots: int) -> _NetworkPlan:
         import numpy as np
 
         self.spec = spec
-        self.cells = len(inits)
+        self.cells = cells
         self.backend = backend
         needed, available = workspace_bytes(spec, self.cells, slots), backend.available_bytes()
         if needed > available:
@@ -168,8 +190,8 @@ class Network:
             rows = slice(first, first + len(layer.parameters()))
             first = rows.stop
             arrays = Arrays(
-                parameters=self._part(self.parameters, prefix),
-                gradients=self._part(self._gradients, prefix),
+                parameters={name: self.parameters[prefix + name] for name in layer.parameters()},
+                gradients={name: self._gradients[prefix + name] for name in layer.parameters()},
                 exponents=self._exponents[rows],
                 log2_gradients=self._log2_gradients[rows],
                 # A recurrent h starts with h_0 = 0, which nothing ever overwrites.
@@ -192,16 +214,17 @@ class Network:
             for name, shape in plan.parameters.items()
         }
         self._updates = 0
-        self._draw(plan, inits)
+        return plan
+
+    def _bounded(self, plan: _NetworkPlan, gammas: list[float]) -> RecurrentBound:
+        """The bound on every u, one gamma a cell, 0 for none."""
         vectors = [
             self.parameters[f"layer{index + 1}.{name}"]
             for index, layer in enumerate(plan.layers)
             for name, weight in layer.weights.items()
             if weight.role == "vector"
         ]
-        gammas = [init.recurrent_bound for init in inits]
-        self._bound = RecurrentBound(backend, gammas, spec.time_steps, vectors)
-        self._bound.apply()
+        return RecurrentBound(self.backend, gammas, self.spec.time_steps, vectors)
 
     def _allocate(self, plan: _NetworkPlan) -> list[dict[str, Array]]:
         """Allocate parameters and gradients; return each layer's own buffers.
@@ -225,14 +248,6 @@ class Network:
             self._gradients |= {name: next(carved) for name in group}
             result.append({name: next(carved) for name in buffers})
         return result
-
-    @staticmethod
-    def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
-        return {
-            name.removeprefix(prefix): array
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
 
     def _draw(self, plan: _NetworkPlan, inits: Sequence[InitSpec]) -> None:
         """Draw every parameter from a generator of its own, so that depth changes no draw."""
@@ -305,19 +320,47 @@ class Network:
         result: HostArray = (host * host).mean(axis=(1, 2))
         return result
 
+    def linearise(self, x: Array) -> list[Hop]:
+        """The factors of the Jacobian at the first sample of the first cell, in forward order.
+
+        A feed-forward net's are its layers, d h_l / d h_{l-1} with h_0 the input; a recurrent one's
+        the time steps of its last layer, d h_t / d h_{t-1}, t from 2 to T. `x` is as in `evaluate`.
+        Raises ForwardOverflow where the forward pass left the dtype.
+        """
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            self._output_of(x)
+            if (place := _first_overflow(self._probe.log2_h[0])) is not None:
+                raise ForwardOverflow(place.layer, place.step)
+            chain = list(zip(self.layers, self._inputs(x), strict=True))
+            if self.layers[0].recurrent:
+                chain = chain[-1:]
+            return [hop for layer, read in chain for hop in layer.linearise(read)]
+
     def _forward(self, x: Array, target: Array) -> Array:
         """The error y - target, (S, B, outputs)."""
+        self._features = self._pool(self._output_of(x)[:, -1])
+        y = self.backend.xp.matmul(self._features, self.parameters["readout.W"])
+        y += self.parameters["readout.b"][:, None]
+        y -= target
+        return y
+
+    def _output_of(self, x: Array) -> Array:
+        """The last layer's h, (S, T, B, *output_shape), after a pass through all layers."""
         if self._stream is not None:
             self._stream.start()
         h = reads = x if self._dense is None else self._dense.start(x)
         for index, layer in enumerate(self.layers):
             h = layer.forward(reads)
             reads = h if self._dense is None else self._dense.append(index, h)
-        self._features = self._pool(h[:, -1])
-        y = self.backend.xp.matmul(self._features, self.parameters["readout.W"])
-        y += self.parameters["readout.b"][:, None]
-        y -= target
-        return y
+        return h
+
+    def _inputs(self, x: Array) -> list[Array]:
+        """What each layer read in the last forward pass."""
+        if self._dense is not None:
+            return [self._dense.input(index) for index in range(len(self.layers))]
+        return [x, *(self._output(layer) for layer in self.layers[:-1])]
 
     def _pool(self, h: Array) -> Array:
         """The global average over an image's positions; features pass as they are."""
@@ -329,10 +372,9 @@ class Network:
         import numpy as np
 
         xp = self.backend.xp
-        inputs = [x, *(self._output(layer) for layer in self.layers[:-1])]
+        inputs = self._inputs(x)
         log2_inputs = [log2_x, *(lay.probe.log2_h for lay in self.layers[:-1])]
         if self._dense is not None:
-            inputs = [self._dense.input(index) for index in range(len(self.layers))]
             log2_inputs = list(accumulate(log2_inputs, np.maximum))
         if self._stream is not None:
             self._stream.start()

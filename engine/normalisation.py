@@ -197,6 +197,12 @@ class Normaliser:
         xp.multiply(out, self._inverse, out=out)
         return result
 
+    def linearise(self) -> LinearNormalisation:
+        """The Jacobian of the last forward pass at the first sample and step of the first cell."""
+        n, gain, inverse = self._normalised[0, 0, 0].copy(), self._gain[0], self._inverse[0, 0]
+        # A batch's statistics depend on all its samples: for one of them they are as good as fixed.
+        return LinearNormalisation(n, gain, inverse.copy(), fixed=self._grouping.axis == 1)
+
     def sum_gain(self) -> None:
         """Fill the gradient of the gain, once all time steps have one scale."""
         ones = self._ones[: self.grad_gain_steps.shape[1]]
@@ -214,3 +220,37 @@ class Normaliser:
     def _times_gain(self, values: Array, out: Array) -> None:
         rows = (values.shape[0], -1, values.shape[-1])
         self._backend.xp.multiply(values.reshape(rows), self._gain[:, None], out=out.reshape(rows))
+
+
+class LinearNormalisation:
+    """da = gain * dn for small changes of one sample's projection p, all arrays (K, ..., F).
+
+    Args:
+        n: (..., F), the sample's normalised values.
+        gain: (F,).
+        inverse: 1 / s, (F,) or (1,).
+        fixed: whether mean and variance stay as they are, so that dn = dp / s.
+    """
+
+    def __init__(self, n: Array, gain: Array, inverse: Array, *, fixed: bool) -> None:
+        self._n = n
+        self._gain = gain
+        self._inverse = inverse
+        self._fixed = fixed
+
+    def push(self, p: Array) -> Array:
+        """Give da for dp."""
+        return self._normalise(p) * self._gain
+
+    def pull(self, a: Array) -> Array:
+        """Give dL/dp for dL/da."""
+        return self._normalise(a * self._gain)
+
+    def _normalise(self, values: Array) -> Array:
+        # Its own transpose: an outer product of n with itself, and one of ones.
+        if self._fixed:
+            return values * self._inverse
+        axes = tuple(range(1, values.ndim))
+        mean = values.mean(axis=axes, keepdims=True)
+        product = (values * self._n).mean(axis=axes, keepdims=True)
+        return (values - mean - self._n * product) * self._inverse

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, mask_shape, matrix_gradient, sum_over_samples
+from engine.linearisation import Hop
 from engine.magnitude import (
     TRUSTED,
     WINDOW,
@@ -83,6 +85,17 @@ class RecurrentLayer(Layer):
         states[.][k + 1]; add external[k - 1] to dL/dh where k > 0. The stack axis S stands where
         the dots are, and is dropped for a stack of one.
         """
+
+    @abstractmethod
+    def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
+        """J v of one time step for K tangents v of what the cell carries, (K, states * H).
+
+        `local` is what `_local_gradients` gave, at that step of one sample, each (...).
+        """
+
+    @abstractmethod
+    def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
+        """J^T u of one time step, shapes and `local` as in `_push_step`."""
 
     @abstractmethod
     def _recurrent_gradients(self, h: Array) -> None:
@@ -170,6 +183,21 @@ class RecurrentLayer(Layer):
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
         return below
+
+    def linearise(self, x: Array) -> list[Hop]:
+        hops = []
+        size = self.states * self.spec.hidden_size
+        parameters = self.arrays.parameters
+        work = size + sum(array[0].size for name, array in parameters.items() if name != "W")
+        for block in self._blocks():
+            # One sample's, and copied: the next block uses the same scratch.
+            local = tuple(part[0, :, 0].copy() for part in self._local_gradients(block))
+            for step in range(block.start or 1, block.stop):
+                own = tuple(part[step - block.start] for part in local)
+                push, pull = partial(self._push_step, own), partial(self._pull_step, own)
+                hops.append(Hop(push, pull, size, size, work))
+        # A single step has no hop, and d h_1 / d h_1 = I.
+        return hops or [Hop(_unchanged, _unchanged, size, size, 0)]
 
     def _through_time(self, gradient: ScaledGradient, exponents: Exponents) -> None:
         """Fill a's buffer with dL/da, `exponents` (S, T) with its scales, and the probe."""
@@ -291,6 +319,10 @@ class RecurrentLayer(Layer):
     def cell(self, array: Array) -> Array:
         """A per-cell array (S, ...) as the time loop wants it."""
         return array[0] if self.cells == 1 else array
+
+
+def _unchanged(vectors: Array) -> Array:
+    return vectors
 
 
 class _External:

@@ -76,9 +76,9 @@ class ConvolutionLayer(FeedForwardLayer):
         circular = spec.padding == "circular"
         return PatchBuffer(xp, padded[: prod(border)].reshape(border), patches, before, circular)
 
-    def _tiles(self, buffer: PatchBuffer) -> Iterator[slice]:
-        for start in range(0, self.spec.batch_size, buffer.tile):
-            yield slice(start, min(start + buffer.tile, self.spec.batch_size))
+    def _tiles(self, buffer: PatchBuffer, images: Array) -> Iterator[slice]:
+        for start in range(0, images.shape[1], buffer.tile):
+            yield slice(start, start + buffer.tile)
 
     def _linear(self, x: Array, out: Array) -> None:
         kernel = self.arrays.parameters["W"].reshape(self.cells, -1, self._outputs)
@@ -93,7 +93,7 @@ class ConvolutionLayer(FeedForwardLayer):
         self._convolve(self._backward_patches, gradient, matrix, out)
 
     def _convolve(self, buffer: PatchBuffer, images: Array, kernel: Array, out: Array) -> None:
-        for tile in self._tiles(buffer):
+        for tile in self._tiles(buffer, images):
             rows = out[:, tile].reshape(self.cells, -1, kernel.shape[-1])
             self.backend.xp.matmul(buffer.gather(images[:, tile]), kernel, out=rows)
 
@@ -101,7 +101,7 @@ class ConvolutionLayer(FeedForwardLayer):
         total = self.arrays.gradients["W"].reshape(self.cells, -1, self._outputs)
         part = self.arrays.shared["kernel_gradient"][: total.size].reshape(total.shape)
         total.fill(0.0)
-        for tile in self._tiles(self._forward_patches):
+        for tile in self._tiles(self._forward_patches, x):
             rows = gradient[:, tile].reshape(self.cells, -1, self._outputs)
             matrix_gradient(self.backend, self._forward_patches.gather(x[:, tile]), rows, part)
             self.backend.xp.add(total, part, out=total)
@@ -109,7 +109,7 @@ class ConvolutionLayer(FeedForwardLayer):
 
 def _tile(spec: NetworkSpec, cells: int, image: Shape, channels: int) -> int:
     values = cells * image[0] * image[1] * spec.kernel_size**2 * channels
-    return max(1, min(spec.batch_size, _TILE_VALUES // values))
+    return max(1, _TILE_VALUES // values)
 
 
 def _padded_name(height: int, width: int, channels: int, before: int) -> str:

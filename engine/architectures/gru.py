@@ -127,6 +127,24 @@ class GRULayer(MatrixRecurrence):
             if external is not None and k:
                 add(grad_h[k], external[k - 1], out=grad_h[k])
 
+    def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
+        (to_r, to_z, to_n), (r, z, _) = self._split_step(local)
+        du = self.backend.xp.matmul(tangent, self.arrays.parameters["U"][0])
+        du_r, du_z, du_n = self.backend.xp.split(du, 3, axis=1)
+        return tangent * z + du_z * to_z + (du_r * to_r + du_n * r) * to_n
+
+    def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
+        xp = self.backend.xp
+        (to_r, to_z, to_n), (r, z, _) = self._split_step(local)
+        grad_n = cotangent * to_n
+        met = xp.concatenate([grad_n * to_r, cotangent * to_z, grad_n * r], axis=1)
+        return cotangent * z + xp.matmul(met, self.arrays.parameters["U"][0].T)
+
+    def _split_step(self, local: tuple[Array, ...]) -> tuple[list[Array], list[Array]]:
+        """One step's slopes to r, z and n, and the three gates, each (H,)."""
+        slope, gates = (self.backend.xp.split(part, 3) for part in local)
+        return slope, gates
+
     def _kept(self, steps: int) -> Array:
         """Room for z * dL/dh of the steps just run, (S, n, B, H)."""
         return self.shared("kept", (self.cells, steps, *self._step_shape()[1:]))

@@ -76,6 +76,13 @@ class IndRNNLayer(RecurrentLayer):
                 add(before, external[k - 1], before)
             after = before
 
+    def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
+        return tangent * (local[0] * self.arrays.parameters["u"][0])
+
+    def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
+        # A diagonal Jacobian is its own transpose.
+        return self._push_step(local, cotangent)
+
     def _recurrent_gradients(self, h: Array) -> None:
         grad_a = self.arrays.own["a"][:, 1:]
         self.arrays.gradients["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h, grad_a)

@@ -114,6 +114,24 @@ class LSTMLayer(MatrixRecurrence):
             if external is not None and k:
                 add(grad_h[k], external[k - 1], out=grad_h[k])
 
+    def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
+        xp, size = self.backend.xp, self.spec.hidden_size
+        slope, slope_c, forget = local
+        dh, dc = tangent[:, :size], tangent[:, size:]
+        gates = xp.matmul(dh, self.arrays.parameters["U"][0]) * slope
+        by_gate = gates.reshape(-1, 4, size)
+        dc = dc * forget + by_gate[:, :3].sum(axis=1)
+        return xp.concatenate([by_gate[:, 3] + dc * slope_c, dc], axis=1)
+
+    def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
+        xp, size = self.backend.xp, self.spec.hidden_size
+        slope, slope_c, forget = local
+        grad_h, grad_c = cotangent[:, :size], cotangent[:, size:]
+        total = grad_c + grad_h * slope_c
+        met = xp.concatenate([total, total, total, grad_h], axis=1)
+        below = xp.matmul(met * slope, self.arrays.parameters["U"][0].T)
+        return xp.concatenate([below, total * forget], axis=1)
+
     def _grad_c(self, steps: int) -> Array:
         """Room for the total dL/dc of the steps just run, (S, n, B, H)."""
         return self.shared("grad_c", (self.cells, steps, *self._step_shape()[1:]))

@@ -50,3 +50,9 @@ class RNNLayer(MatrixRecurrence):
             if external is not None and k:
                 add(before, external[k - 1], before)
             after = before
+
+    def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
+        return self.backend.xp.matmul(tangent, self.arrays.parameters["U"][0]) * local[0]
+
+    def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
+        return self.backend.xp.matmul(cotangent * local[0], self.arrays.parameters["U"][0].T)

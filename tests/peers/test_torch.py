@@ -86,6 +86,32 @@ def test_gradients_and_magnitudes(peer, kind, changes, dtype):
         np.testing.assert_allclose(fields.zero_fraction[0], zeros, atol=1e-12)
 
 
+def has_a_reference_jacobian(kind, changes):
+    """Batch statistics are fixed in ours alone; the recurrent reference knows plain cells only."""
+    if kind in ("mlp", "cnn"):
+        return changes.get("norm") != "batch"
+    return not {"norm", "residual", "dense"} & set(changes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"), [case for case in VARIANTS if has_a_reference_jacobian(*case.values)]
+)
+def test_the_jacobian(peer, kind, changes):
+    spec = small_spec(kind, **changes)
+    network = build(spec)
+    x, _ = problem(spec)
+    true = peer.jacobian(spec, cell_parameters(network), x[0])
+    pushed = np.eye(true.shape[1])
+    hops = network.linearise(x)
+    for hop in hops:
+        pushed = hop.push(pushed)
+    assert relative_error(pushed.T, true) < 1e-10
+    pulled = np.eye(true.shape[0])
+    for hop in reversed(hops):
+        pulled = hop.pull(pulled)
+    assert relative_error(pulled, true) < 1e-10
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_cell_of_a_stack(peer, kind):
     spec = small_spec(kind)

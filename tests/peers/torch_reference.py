@@ -7,7 +7,7 @@ backward is autograd with the gradients of every h and a kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -82,6 +82,59 @@ def run(
         log10_path={name: _field(layers) for name, layers in path.items()},
         h=[[step.detach().numpy() for step in layer] for layer in h],
     )
+
+
+def jacobian(spec: NetworkSpec, parameters: Mapping[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The first sample's d h_D / d x, or of a recurrent net's last layer d h_T / d h_1.
+
+    `x` is (T, B, *input_shape); a recurrent net has neither norm nor skips here.
+    """
+    spec = replace(spec, batch_size=1)
+    leaves = {name: torch.tensor(np.asarray(value)) for name, value in parameters.items()}
+    inputs = torch.tensor(np.asarray(x[:, :1]))
+    if spec.kind in ("mlp", "cnn"):
+
+        def output(sample: Tensor) -> Tensor:
+            return _layers(spec, leaves, sample, {})[1][-1][0].ravel()
+
+        found = torch.autograd.functional.jacobian(output, inputs)
+        return found.reshape(len(found), -1).numpy()
+    leaves = {name: leaf.requires_grad_() for name, leaf in leaves.items()}
+    below = _layers(spec, leaves, inputs, {})[1][-2] if spec.depth > 1 else list(inputs)
+    below = [step.detach() for step in below]
+    own = {
+        name: leaves[f"layer{spec.depth}.{name}"].detach()
+        if f"layer{spec.depth}.{name}" in leaves
+        else torch.zeros(())
+        for name in ("W", "U", "u", "b", "c")
+    }
+    width = 2 * spec.hidden_size if spec.kind == "lstm" else spec.hidden_size
+    first = _step(spec, own, below[0], torch.zeros((1, width), dtype=torch.float64))
+
+    def last(state: Tensor) -> Tensor:
+        for step in below[1:]:
+            state = _step(spec, own, step, state)
+        return state[0]
+
+    return torch.autograd.functional.jacobian(last, first)[:, 0].numpy()
+
+
+def _step(spec: NetworkSpec, own: Mapping[str, Tensor], x: Tensor, state: Tensor) -> Tensor:
+    """One time step of one layer; the state of an LSTM is h and c side by side."""
+    p = x @ own["W"] + own["b"]
+    if spec.kind == "lstm":
+        h, c = state.chunk(2, dim=1)
+        i, f, g, o = (p + h @ own["U"]).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.cat([torch.sigmoid(o) * torch.tanh(c), c], dim=1)
+    if spec.kind == "gru":
+        (p_r, p_z, p_n), (u_r, u_z, u_n) = p.chunk(3, dim=1), (state @ own["U"]).chunk(3, dim=1)
+        n = torch.tanh(p_n + torch.sigmoid(p_r + u_r) * (u_n + own["c"]))
+        z = torch.sigmoid(p_z + u_z)
+        return (1 - z) * n + z * state
+    phi = torch.relu if spec.kind == "irnn" else ACTIVATIONS[spec.activation]
+    recurrent = own["u"] * state if spec.kind == "indrnn" else state @ own["U"]
+    return phi(p + recurrent)
 
 
 def _layers(
