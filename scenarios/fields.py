@@ -181,7 +181,7 @@ _DECLARED = (
         "network.residual",
         bool,
         "residual",
-        "Adds to a layer's output its input, where shapes agree; in an IndRNN, over two layers.",
+        "Adds a layer's input to its output, where shapes agree; in an IndRNN, over two layers.",
         False,
     ),
     Field(

@@ -14,10 +14,12 @@ from scenarios.schema import (
     check_together,
     checked,
     default_for,
+    least_depth,
     misfit,
     nearest_key,
 )
 
+CONNECTIONS = ("network.residual", "network.dense")
 DEPTH, TIME_STEPS = "network.depth", "task.time_steps"
 
 
@@ -64,6 +66,11 @@ def resolve(
             values[key] = _kept_or_default(key, inherited, values)
         elif key in given:
             raise ScenarioError(origin(key), reason, key=key, value=given[key])
+    if KIND in given and int(values[DEPTH]) < least_depth(values):
+        # Another kind may be too shallow for the connections of the one before.
+        for key in CONNECTIONS:
+            if key in values and key not in given:
+                values[key] = False
     check_together(origin, values)
     return {key: values[key] for key in FIELDS if key in values}
 

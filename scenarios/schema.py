@@ -27,6 +27,7 @@ __all__ = [
     "choices_for",
     "default_for",
     "fields_for",
+    "least_depth",
     "misfit",
     "nearest_key",
 ]
@@ -172,6 +173,15 @@ def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) ->
             key="network.dense",
             value=True,
         )
+    depth, least = values["network.depth"], least_depth(values)
+    if isinstance(depth, int) and depth < least:
+        key = "network.residual" if values.get("network.residual") else "network.dense"
+        raise ScenarioError(
+            origin("network.depth"),
+            f"must be at least {least} for {key} in {KIND} {values[KIND]}",
+            key="network.depth",
+            value=depth,
+        )
     channels, width = values.get("task.image_channels"), values["network.hidden_size"]
     narrow = isinstance(channels, int) and isinstance(width, int) and channels > width
     if narrow and values[SCHEME] == "delta_orthogonal":
@@ -182,6 +192,14 @@ def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) ->
             key="network.hidden_size",
             value=width,
         )
+
+
+def least_depth(values: Mapping[str, Value]) -> int:
+    """The depth from which on a network has a connection of the kind these values ask for."""
+    if values.get("network.residual"):
+        # An IndRNN's skip starts at layer 1 and ends at layer 3.
+        return 3 if ARCHITECTURES[str(values[KIND])].recurrent else 2
+    return 2 if values.get("network.dense") else 1
 
 
 def nearest_key(key: str) -> str | None:

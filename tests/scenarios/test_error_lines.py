@@ -176,6 +176,18 @@ FILES = [
         "network.dense = true: must be false while network.residual is true",
     ),
     (
+        "[network]\nkind = 'indrnn'\nresidual = true",
+        "network.depth = 1: must be at least 3 for network.residual in network.kind indrnn",
+    ),
+    (
+        "[network]\nkind = 'indrnn'\ndense = true",
+        "network.depth = 1: must be at least 2 for network.dense in network.kind indrnn",
+    ),
+    (
+        "[network]\nkind = 'mlp'\ndepth = 1\nresidual = true",
+        "network.depth = 1: must be at least 2 for network.residual in network.kind mlp",
+    ),
+    (
         "[network]\nkind = 'lstm'\nresidual = false",
         "network.residual = false: does not fit network.kind lstm; "
         "only mlp, cnn and indrnn have it",

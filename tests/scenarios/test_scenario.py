@@ -131,6 +131,8 @@ def documents(draw: st.DrawFn) -> dict[str, dict[str, object]]:
         document["task"]["time_steps"] = 2
     if document["network"].get("residual"):
         document["network"].pop("dense", None)
+    if document["network"].get("residual") or document["network"].get("dense"):
+        document["network"]["depth"] = 3
     if scheme == "delta_orthogonal":
         document["task"]["image_channels"] = document["network"]["hidden_size"] = 4
     if scheme == "recurrent_range":
@@ -320,7 +322,11 @@ def test_every_kind_is_covered_here() -> None:
 
 def test_connections_give_way_where_a_kind_has_none() -> None:
     skips = load("mlp-relu-residual")
-    assert skips.with_kind("indrnn").network.residual is True
+    assert skips.with_kind("cnn").network.residual is True
+    # A hundred layers became a hundred time steps of one layer, which has nothing to skip.
+    assert skips.with_kind("indrnn").network.residual is False
+    deep = skips.with_changes({"network.kind": "indrnn", "network.depth": 3})
+    assert deep.network.residual is True
     assert skips.with_kind("rnn").network.residual is None
     dense = load("indrnn-dense", {"network.norm": "layer"})
     assert dense.with_kind("mlp").network.dense is None
