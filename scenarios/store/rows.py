@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from scenarios.events import frame_event, to_json
@@ -10,6 +11,7 @@ from scenarios.events import frame_event, to_json
 if TYPE_CHECKING:
     from engine.arrays import HostArray
     from engine.frame import Frame
+    from scenarios.cells import CellResult
 
 Row = dict[str, Any]
 
@@ -17,6 +19,12 @@ Row = dict[str, Any]
 _DECIMALS = 6
 #: Up to here every step's arrays are kept, then every 10th step's up to ten times as far, ...
 _EVERY_STEP = 1000
+
+#: What a cell's row and its result call the same.
+_CELL_COLUMNS = (
+    *("key", "verdict", "decades", "decades_per_hop", "hops"),
+    *("step", "loss", "seconds", "error"),
+)
 
 
 def keeps_arrays(step: int) -> bool:
@@ -33,7 +41,7 @@ def keeps_arrays(step: int) -> bool:
 def result_columns(frame: Frame) -> Row:
     """What a frame says in single numbers and words: columns of `frames` and of `runs`."""
     verdict, overflow = frame.verdict, frame.overflow
-    dead = verdict.dead_at or (None, None)
+    left = None if overflow is None else (overflow.layer, overflow.step)
     return {
         "step": frame.step,
         "loss": finite(frame.loss),
@@ -43,10 +51,7 @@ def result_columns(frame: Frame) -> Row:
         "hops": verdict.hops,
         "axis": verdict.axis,
         "layer": verdict.layer,
-        "dead_layer": dead[0],
-        "dead_step": dead[1],
-        "overflow_layer": None if overflow is None else overflow.layer,
-        "overflow_step": None if overflow is None else overflow.step,
+        **_places(verdict.dead_at, left),
     }
 
 
@@ -64,6 +69,45 @@ def whole_frame(frame: Frame) -> str:
     return to_json(frame_event(frame))
 
 
+def cell_columns(result: CellResult) -> Row:
+    """A cell's result as columns of `cells`."""
+    profile = result.final_log10_grad
+    return {
+        **{name: getattr(result, name) for name in _CELL_COLUMNS},
+        **_places(result.dead_at, result.overflow),
+        "final_log10_grad": None if profile is None else _text(profile),
+    }
+
+
+def cell_result(row: Row) -> CellResult:
+    """The cell's result that `cell_columns` made a row of."""
+    import json
+
+    from scenarios.cells import CellResult
+
+    profile = row["final_log10_grad"]
+    return CellResult(
+        **{name: row[name] for name in _CELL_COLUMNS},
+        dead_at=_place(row, "dead"),
+        overflow=_place(row, "overflow"),
+        final_log10_grad=None if profile is None else tuple(json.loads(profile)),
+    )
+
+
+def _places(dead: tuple[int, int] | None, overflow: tuple[int, int] | None) -> Row:
+    found = {"dead": dead or (None, None), "overflow": overflow or (None, None)}
+    return {
+        f"{name}_{part}": place[index]
+        for name, place in found.items()
+        for index, part in enumerate(("layer", "step"))
+    }
+
+
+def _place(row: Row, name: str) -> tuple[int, int] | None:
+    layer, step = row[f"{name}_layer"], row[f"{name}_step"]
+    return None if layer is None else (layer, step)
+
+
 def finite(value: float | None) -> float | None:
     """`value`, None where it is no number SQLite and JSON could both hold."""
     return value if value is not None and math.isfinite(value) else None
@@ -74,11 +118,15 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _logs(field: HostArray) -> str:
-    import json
-
     import numpy as np
 
     rows = field.round(_DECIMALS).tolist()
     if not np.isfinite(field).all():
         rows = [[finite(value) for value in layer] for layer in rows]
-    return json.dumps(rows, separators=(",", ":"), allow_nan=False)
+    return _text(rows)
+
+
+def _text(value: Sequence[object]) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

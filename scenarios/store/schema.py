@@ -23,7 +23,7 @@ JSON_COLUMNS = frozenset(
 #: What makes version k of version k - 1, version 0 being an empty file.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # step to overflow_step: of the latest frame. run: equal for equal scenarios and devices.
+        # run: equal for equal scenarios and devices; step to overflow_step: of the latest frame.
         """
         CREATE TABLE runs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -87,10 +87,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (run_id, step)
         )
         """,
+        # sweep: equal for equal definitions; such a sweep is gone on with, not begun again.
         """
         CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
-            sweep TEXT NOT NULL,
+            sweep TEXT NOT NULL UNIQUE,
             name TEXT NOT NULL,
             state TEXT NOT NULL,
             error TEXT,
@@ -98,17 +99,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended TEXT,
             host TEXT NOT NULL,
             pid INTEGER NOT NULL,
-            cells INTEGER,
+            cells INTEGER NOT NULL,
             definition TEXT NOT NULL
         )
         """,
-        "CREATE INDEX sweeps_by_definition ON sweeps (sweep)",
-        # key: the hash of the resolved scenario; axes: what the sweep set, by dotted key.
+        # axes: what the sweep set, by dotted key; key: `scenarios.cells.cell_key` of the result.
         """
         CREATE TABLE cells (
             sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
+            axes TEXT NOT NULL,
             key TEXT NOT NULL,
-            axes TEXT,
             verdict TEXT,
             decades REAL,
             decades_per_hop REAL,
@@ -119,10 +119,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             dead_step INTEGER,
             overflow_layer INTEGER,
             overflow_step INTEGER,
-            seconds REAL,
+            seconds REAL NOT NULL,
             error TEXT,
             final_log10_grad TEXT,
-            PRIMARY KEY (sweep_id, key)
+            PRIMARY KEY (sweep_id, axes)
         )
         """,
         "CREATE INDEX cells_by_key ON cells (key)",

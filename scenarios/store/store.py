@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +17,22 @@ from scenarios.events import run_id as identity_of
 from scenarios.events import to_json
 from scenarios.store.file import explaining, open_file, read_file
 from scenarios.store.place import default_path
-from scenarios.store.rows import Row, array_columns, keeps_arrays, result_columns, whole_frame
+from scenarios.store.rows import (
+    Row,
+    array_columns,
+    cell_columns,
+    cell_result,
+    keeps_arrays,
+    result_columns,
+    whole_frame,
+)
 from scenarios.store.schema import JSON_COLUMNS
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from scenarios.cells import CellResult
     from scenarios.scenario import Scenario
+    from scenarios.schema import Value
 
 #: What can be read as a whole, each with the order of its rows.
 TABLES = {
@@ -30,6 +41,8 @@ TABLES = {
     "sweeps": "id",
     "cells": "sweep_id, rowid",
 }
+#: Values that one SQL statement takes, well within what any SQLite allows.
+_MOST_MARKS = 900
 #: Seconds to wait for another program that holds the store.
 PATIENCE = 5.0
 
@@ -109,10 +122,7 @@ class Store:
             "seed": scenario.run.seed,
             "dtype": scenario.run.dtype,
             "device": device["device"],
-            "state": "running",
-            "began": _now(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **_begun(),
             "steps": scenario.training.steps,
             "seconds": 0.0,
             "scenario": to_json(scenario.to_dict()),
@@ -157,24 +167,87 @@ class Store:
                 )
             self._update("runs", run_id, {"state": state, "error": error, "ended": _now()})
 
+    def begin_sweep(self, definition: Mapping[str, object], cells: int) -> int:
+        """Note that a sweep of so many cells begins; its number in the store. Raises StoreError.
+
+        A sweep of the same definition keeps its number and its cells: it is gone on with.
+        """
+        written = to_json(dict(definition))
+        identity = hashlib.sha256(written.encode()).hexdigest()
+        row = {
+            "sweep": identity,
+            "name": definition["name"],
+            **_begun(),
+            "cells": cells,
+            "definition": written,
+        }
+        again = ", ".join(f"{column} = excluded.{column}" for column in ("state", "host", "pid"))
+        with self._transaction():
+            self._mark_cut_off("sweeps")
+            conflict = f"ON CONFLICT (sweep) DO UPDATE SET {again}, ended = NULL, error = NULL"
+            self._insert("sweeps", row, conflict)
+            found = self._db.execute("SELECT id FROM sweeps WHERE sweep = ?", (identity,))
+            number: int = found.fetchone()["id"]
+        return number
+
+    def finished(self, keys: Sequence[str]) -> dict[str, CellResult]:
+        """Results of the cells of these keys that any sweep finished without an error, by key.
+
+        Raises StoreError.
+        """
+        results = {}
+        with explaining(self.path):
+            for start in range(0, len(keys), _MOST_MARKS):
+                asked = keys[start : start + _MOST_MARKS]
+                marks = ", ".join("?" * len(asked))
+                query = f"SELECT * FROM cells WHERE key IN ({marks}) AND error IS NULL"
+                for row in self._db.execute(query, asked):
+                    results[row["key"]] = cell_result(row)
+        return results
+
+    def add_cells(
+        self, sweep_id: int, cells: Iterable[tuple[Mapping[str, Value], CellResult]]
+    ) -> None:
+        """Keep cells of a sweep, each what the axes set and what became of it; durable on return.
+
+        A cell that the sweep has already is written anew. Raises StoreError.
+        """
+        rows = [
+            {"sweep_id": sweep_id, "axes": to_json(dict(axes)), **cell_columns(result)}
+            for axes, result in cells
+        ]
+        if not rows:
+            return
+        columns = ", ".join(rows[0])
+        marks = ", ".join("?" * len(rows[0]))
+        with self._transaction():
+            self._db.executemany(
+                f"INSERT OR REPLACE INTO cells ({columns}) VALUES ({marks})",
+                [tuple(row.values()) for row in rows],
+            )
+
+    def end_sweep(self, sweep_id: int, state: str, error: str | None = None) -> None:
+        """Note how a sweep ended: done, interrupted or failed. Raises StoreError."""
+        with self._transaction():
+            self._update("sweeps", sweep_id, {"state": state, "error": error, "ended": _now()})
+
     def runs(self, words: Sequence[str] = (), limit: int | None = None) -> list[Row]:
         """The runs, newest first, as rows of the table without its JSON texts. Raises StoreError.
 
         Each of `words` must occur in a run's name, title, kind, activation, task, verdict, state
         or device. A run whose process is gone without an end has the state "cut off".
         """
-        names = [name for name, _ in self.columns("runs") if name not in JSON_COLUMNS]
-        with explaining(self.path):
-            query = f"SELECT {', '.join(names)} FROM runs ORDER BY id DESC"
-            found = self._db.execute(query).fetchall()
-        kept = []
-        for one in found:
-            row = {**one, "state": current_state(one)}
-            if all(_occurs(word, row) for word in words):
-                kept.append(row)
-                if len(kept) == limit:
-                    break
-        return kept
+        return self._newest("runs", "", words, limit)
+
+    def sweeps(self, words: Sequence[str] = (), limit: int | None = None) -> list[Row]:
+        """The sweeps, newest first, in the same way.
+
+        With `stored` and `failed`, how many of a sweep's cells are stored and how many of those
+        could not be run. Words are looked for in its name and state. Raises StoreError.
+        """
+        of = "FROM cells WHERE sweep_id = sweeps.id"
+        counts = f"(SELECT count(*) {of}) AS stored, (SELECT count(error) {of}) AS failed"
+        return self._newest("sweeps", f", {counts}", words, limit)
 
     def columns(self, table: str) -> list[tuple[str, str]]:
         """Name and type, INTEGER, REAL or TEXT, of every column of a table of TABLES."""
@@ -196,6 +269,19 @@ class Store:
                 if "state" in row:
                     row["state"] = current_state(row)
                 yield tuple(row.values())
+
+    def _newest(self, table: str, more: str, words: Sequence[str], limit: int | None) -> list[Row]:
+        names = [name for name, _ in self.columns(table) if name not in JSON_COLUMNS]
+        kept: list[Row] = []
+        with explaining(self.path):
+            query = f"SELECT {', '.join(names)}{more} FROM {table} ORDER BY id DESC"
+            for row in self._db.execute(query):
+                if limit is not None and len(kept) == limit:
+                    break
+                row["state"] = current_state(row)
+                if all(_occurs(word, row) for word in words):
+                    kept.append(row)
+        return kept
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -256,11 +342,21 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
 
 
 def _occurs(word: str, row: Mapping[str, Any]) -> bool:
-    return any(word.lower() in str(row[key] or "").lower() for key in _SEARCHED)
+    return any(word.lower() in str(row.get(key) or "").lower() for key in _SEARCHED)
 
 
 def _assignments(row: Row) -> str:
     return ", ".join(f"{column} = ?" for column in row)
+
+
+def _begun() -> Row:
+    """What is known of whoever begins something now."""
+    return {
+        "state": "running",
+        "began": _now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
 
 
 def _now() -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from engine.frame import Frame
+from scenarios.cells import CellResult, failed_cell
 from scenarios.events import frame_event, to_json
 from scenarios.runner import Run
 from scenarios.scenario import load
@@ -214,6 +215,80 @@ def test_writers_and_a_reader_at_once(path: Path) -> None:
     assert plain(path, "PRAGMA integrity_check") == [("ok",)]
 
 
+# Sweeps
+
+DEFINITION = {"name": "scales", "axes": [{"field": "init.weight_scale", "values": [0.5, 1.0, 1.5]}]}
+CELLS = [
+    (
+        {"init.weight_scale": 0.5},
+        CellResult("a" * 64, "vanishing", -7.25, -0.0725, 100, 0.5, 3, seconds=0.25),
+    ),
+    (
+        {"init.weight_scale": 1.0},
+        CellResult(
+            "b" * 64, "dead", None, None, 2, 0.5, 3, None, (1, 40), (None, -2.5, -1.0), 0.125
+        ),
+    ),
+    (
+        {"init.weight_scale": 1.5},
+        CellResult("c" * 64, "overflow", hops=100, step=0, overflow=(1, 7), seconds=0.5),
+    ),
+    ({"init.weight_scale": 9.0}, failed_cell("d" * 64, "this machine ran out of memory")),
+]
+
+
+def test_cells_come_back_by_key(path: Path) -> None:
+    with Store.open(path) as store, Store.open(path, read_only=True) as reader:
+        number = store.begin_sweep(DEFINITION, 5)
+        store.add_cells(number, CELLS[:2])
+        assert set(reader.finished([cell.key for _, cell in CELLS])) == {"a" * 64, "b" * 64}
+        store.add_cells(number, CELLS[2:])
+        keys = [cell.key for _, cell in CELLS] + [f"{k:064}" for k in range(2000)]
+        # One that failed is not finished.
+        assert reader.finished(keys) == {cell.key: cell for _, cell in CELLS[:3]}
+        assert reader.finished([]) == {}
+        (sweep,) = reader.sweeps()
+        assert [sweep[name] for name in ("name", "cells", "stored", "failed", "state")] == [
+            *("scales", 5, 4, 1, "running"),
+        ]
+        store.end_sweep(number, "done")
+        assert [sweep["state"] for sweep in reader.sweeps()] == ["done"]
+    assert plain(path, "SELECT axes, error FROM cells WHERE key LIKE 'd%'") == [
+        ('{"init.weight_scale":9.0}', "this machine ran out of memory")
+    ]
+    assert plain(path, "SELECT dead_layer, dead_step, final_log10_grad FROM cells")[1] == (
+        *(1, 40, "[null,-2.5,-1.0]"),
+    )
+
+
+def test_a_sweep_begun_again_is_gone_on_with(path: Path) -> None:
+    with Store.open(path) as store:
+        number = store.begin_sweep(DEFINITION, 4)
+        store.add_cells(number, CELLS)
+        store.end_sweep(number, "interrupted")
+        other = store.begin_sweep({**DEFINITION, "name": "others"}, 4)
+        assert store.begin_sweep(DEFINITION, 4) == number != other
+        assert [sweep["state"] for sweep in store.sweeps(["scales"])] == ["running"]
+        # The cell that failed is tried again; one result takes the place of the other.
+        better = CellResult("d" * 64, "healthy", 0.5, 0.005, 100, 0.5, 3, seconds=0.25)
+        store.add_cells(number, [(CELLS[3][0], better)])
+        # The same cell in another sweep is that sweep's too.
+        store.add_cells(other, CELLS[:1])
+        assert store.finished(["d" * 64]) == {"d" * 64: better}
+        counts = {sweep["name"]: (sweep["stored"], sweep["failed"]) for sweep in store.sweeps()}
+        assert counts == {"scales": (4, 0), "others": (1, 0)}
+        assert len(list(store.rows("cells", other))) == 1
+
+
+def test_two_cells_of_one_key_keep_their_own_axes(path: Path) -> None:
+    """Axes may give the same scenario twice."""
+    result = CELLS[0][1]
+    with Store.open(path) as store:
+        number = store.begin_sweep(DEFINITION, 2)
+        store.add_cells(number, [({"seed": 1}, result), ({"seed": 2}, result)])
+    assert plain(path, "SELECT axes FROM cells") == [('{"seed":1}',), ('{"seed":2}',)]
+
+
 # Versions
 
 
@@ -233,15 +308,14 @@ CREATE TABLE frames (run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASC
     hops INTEGER NOT NULL, axis TEXT NOT NULL, layer INTEGER NOT NULL, dead_layer INTEGER,
     dead_step INTEGER, overflow_layer INTEGER, overflow_step INTEGER, seconds REAL NOT NULL,
     log10_grad_h TEXT, log10_grad_params TEXT, event TEXT, PRIMARY KEY (run_id, step));
-CREATE TABLE sweeps (id INTEGER PRIMARY KEY AUTOINCREMENT, sweep TEXT NOT NULL,
+CREATE TABLE sweeps (id INTEGER PRIMARY KEY AUTOINCREMENT, sweep TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL, state TEXT NOT NULL, error TEXT, began TEXT NOT NULL, ended TEXT,
-    host TEXT NOT NULL, pid INTEGER NOT NULL, cells INTEGER, definition TEXT NOT NULL);
-CREATE INDEX sweeps_by_definition ON sweeps (sweep);
+    host TEXT NOT NULL, pid INTEGER NOT NULL, cells INTEGER NOT NULL, definition TEXT NOT NULL);
 CREATE TABLE cells (sweep_id INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE,
-    key TEXT NOT NULL, axes TEXT, verdict TEXT, decades REAL, decades_per_hop REAL, hops INTEGER,
-    step INTEGER, loss REAL, dead_layer INTEGER, dead_step INTEGER, overflow_layer INTEGER,
-    overflow_step INTEGER, seconds REAL, error TEXT, final_log10_grad TEXT,
-    PRIMARY KEY (sweep_id, key));
+    axes TEXT NOT NULL, key TEXT NOT NULL, verdict TEXT, decades REAL, decades_per_hop REAL,
+    hops INTEGER, step INTEGER, loss REAL, dead_layer INTEGER, dead_step INTEGER,
+    overflow_layer INTEGER, overflow_step INTEGER, seconds REAL NOT NULL, error TEXT,
+    final_log10_grad TEXT, PRIMARY KEY (sweep_id, axes));
 CREATE INDEX cells_by_key ON cells (key);
 INSERT INTO runs VALUES (7, 'abcdef012345', 'old', 'An old one', 'rnn', 'tanh', 1, 8, 100,
     'noise', 0, 'float32', 'cpu', 'done', NULL, '2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z',
