@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
 from engine.bidiagonal import Quadrature, golub_kahan
 from engine.graded import GradedProduct
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from engine.arrays import Array, HostArray
     from engine.linearisation import Hop
     from engine.network import Network
+    from engine.spec import NetworkSpec
 
 Method = Literal["exact", "golub-kahan"]
 
@@ -59,6 +61,7 @@ class JacobianSpectrum:
             Golub-Kahan, below `log10_floor`.
         log10_floor: what cannot be told from zero, None if exact: then a value counts as zero only
             where few hops shrank it to rounding level beside the largest.
+        of: which derivative it is, as in "d h_30 / d x".
         method: "exact", a graded product of QR factors and Jacobi rotations, or "golub-kahan".
         inputs, outputs: dimensions of the Jacobian.
         seconds: wall-clock time it took.
@@ -68,6 +71,7 @@ class JacobianSpectrum:
     weights: HostArray
     zeros: float
     log10_floor: float | None
+    of: str
     method: Method
     inputs: int
     outputs: int
@@ -132,7 +136,17 @@ def jacobian_spectrum(
         nodes = golub_kahan(copy.backend, forward, backward, count, steps, starts)
         values, weights, zeros, floor = _resolved(nodes, count)
     seconds = time.perf_counter() - begin
-    return JacobianSpectrum(values, weights, zeros, floor, chosen, inputs, outputs, seconds)
+    of = end_to_end(network.spec)
+    return JacobianSpectrum(values, weights, zeros, floor, of, chosen, inputs, outputs, seconds)
+
+
+def end_to_end(spec: NetworkSpec) -> str:
+    """The derivative whose singular values are taken, as in "d h_30 / d x"."""
+    layer = ARCHITECTURES[spec.kind].layer
+    if not layer.recurrent:
+        return f"d h_{spec.depth} / d x"
+    state = "(h, c)" if "c" in layer.path else "h"
+    return f"d {state}_{spec.time_steps} / d {state}_1"
 
 
 def _in_float64(network: Network, cell: int) -> Network:

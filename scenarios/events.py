@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from engine.culprits import Culprits
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
     from engine.verdict import Overflow, Verdict
     from scenarios.runner import Run
@@ -72,6 +73,39 @@ def frame_event(frame: Frame) -> Event:
         **verdict_fields(frame.verdict),
         "culprits": culprits_fields(culprits(frame)),
         "seconds": round(frame.seconds, 6),
+    }
+
+
+def jacobian_event(found: JacobianSpectrum | str, step: int) -> Event:
+    """The end-to-end Jacobian's singular values after training step `step`, or why there are none.
+
+    Largest first. `weights` says how many singular values each one stands for; zeros are apart.
+    """
+    event: Event = {"event": "jacobian", "step": step, **jacobian_fields(found)}
+    if isinstance(found, str):
+        return event
+    return event | {
+        "log10_singular_values": _logs(found.log10_values[None])[0],
+        "weights": _shares(found.weights[None])[0],
+        "seconds": round(found.seconds, 6),
+    }
+
+
+def jacobian_fields(found: JacobianSpectrum | str) -> Event:
+    """What a spectrum is and its sums, without the values themselves."""
+    if isinstance(found, str):
+        return {"reason": found}
+    return {
+        "of": found.of,
+        "method": found.method,
+        "outputs": found.outputs,
+        "inputs": found.inputs,
+        "log10_largest": _log(found.largest),
+        "log10_median": _log(found.median),
+        "log10_smallest": _log(found.smallest),
+        "log10_condition": _log(found.log10_condition),
+        "zeros": round(found.zeros, _DECIMALS),
+        "log10_floor": _log(found.log10_floor),
     }
 
 

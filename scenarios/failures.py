@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineError
 from scenarios.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from engine.jacobian import JacobianSpectrum
+    from scenarios.runner import Run
+
+
+def jacobian_or_reason(run: Run) -> JacobianSpectrum | str:
+    """The run's singular values, or in one line why there are none."""
+    try:
+        return run.jacobian()
+    except EngineError as error:
+        return str(error)
+    except Exception as error:
+        return describe(error)[0]
 
 
 def describe(error: BaseException) -> tuple[str, str | None]:

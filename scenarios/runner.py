@@ -20,6 +20,7 @@ from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
     from engine.arrays import Array
+    from engine.jacobian import JacobianSpectrum
     from engine.network import Fields
     from scenarios.scenario import Scenario
 
@@ -98,6 +99,19 @@ class Run:
                 self.input, self.target = inputs, targets
             fields = network.evaluate(x, target)
             yield _frame(scenario, fields, step, time.perf_counter() - begin)
+
+    def jacobian(self) -> JacobianSpectrum:
+        """Singular values of the end-to-end Jacobian of the network as it is now.
+
+        Taken at the first sample of the last batch seen, or of the first one to come. The network
+        is left as it is. Raises ForwardOverflow, and MemoryShortage for a copy in float64.
+        """
+        from engine.jacobian import jacobian_spectrum
+
+        inputs = self.input
+        if inputs is None:
+            inputs, _ = next(TASKS[self.scenario.task.name].batches(self.scenario))
+        return jacobian_spectrum(self.network, inputs[None])
 
 
 def _frame(scenario: Scenario, fields: Fields, step: int, seconds: float) -> Frame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.culprits import Culprits
+    from engine.jacobian import JacobianSpectrum
     from engine.verdict import Verdict
 
 REMEDY = "try --dtype float64"
@@ -134,6 +135,32 @@ def _deed(value: float, so_far: float) -> str:
     if (value < 0.0) == (so_far < 0.0):
         return f"{verb} another {size}"
     return f"{verb} back {size}" if size <= before else f"{verb} {size}"
+
+
+def isometry(found: JacobianSpectrum | str) -> str:
+    """The singular values in a sentence, or why there are none."""
+    if isinstance(found, str):
+        return f"no singular values of the end-to-end Jacobian: {found}"
+    return f"singular values of the end-to-end Jacobian: {spread(found)}"
+
+
+def spread(found: JacobianSpectrum) -> str:
+    """How far the singular values lie apart, as in "median 10^-0.3, largest 10^0.8, smallest
+    10^-5.2; condition 10^6.0". An estimate's smallest one is only known to be as small as that.
+    """
+    if found.largest == -math.inf:
+        return f"all {found.count} are 0"
+    median = "0" if found.median == -math.inf else power(found.median)
+    told = f"median {median}, largest {power(found.largest)}, "
+    if found.log10_floor is None:
+        if found.zeros:
+            return f"{told}{found.zeros:.0f} of {found.count} exactly 0"
+        return f"{told}smallest {power(found.smallest)}; condition {power(found.log10_condition)}"
+    if found.zeros:
+        share = f"{found.zeros / found.count:.0%} below {power(found.log10_floor)}"
+        return f"{told}{share}; condition above {power(found.largest - found.log10_floor)}"
+    above = f"condition above {power(found.log10_condition)}"
+    return f"{told}smallest below {power(found.smallest)}; {above}"
 
 
 def hop(crossed: Verdict | Culprits, count: int = 1) -> str:

@@ -199,3 +199,27 @@ def test_links_and_permissions_stay(tmp_path: Path) -> None:
     finally:
         os.umask(umask)
     assert stat.S_IMODE((tmp_path / "new.npz").stat().st_mode) == 0o644
+
+
+def test_singular_values_of_the_jacobian(tmp_path: Path) -> None:
+    d = dumped(tmp_path, "mlp-tanh", "--steps", "2")
+    jacobian, h = np.eye(d["input"].shape[1]), d["input"][0]
+    for layer in (1, 2):
+        h = np.tanh(h @ d[f"param/layer{layer}.W"] + d[f"param/layer{layer}.b"])
+        jacobian = jacobian @ d[f"param/layer{layer}.W"] * (1.0 - h**2)
+    true = np.log10(np.linalg.svd(jacobian, compute_uv=False))
+    np.testing.assert_allclose(d["jacobian_log10_singular_values"], true, atol=1e-9)
+    np.testing.assert_array_equal(d["jacobian_weights"], 1.0)
+    about = json.loads(str(d["meta"]))["jacobian"]
+    assert (about["of"], about["method"]) == ("d h_2 / d x", "exact")
+    assert (about["outputs"], about["inputs"], about["zeros"]) == (5, 64, 0.0)
+    assert about["log10_condition"] == pytest.approx(true[0] - true[-1], abs=1e-5)
+
+
+def test_a_dump_says_why_it_has_no_singular_values(tmp_path: Path) -> None:
+    huge = {"init.weight_scale": "1e6", "network.activation": "linear", "network.depth": "100"}
+    changes = [f"--set={key}={value}" for key, value in huge.items()]
+    d = dumped(tmp_path, "mlp-tanh", "--steps", "0", *changes)
+    assert "jacobian_weights" not in d
+    reason = json.loads(str(d["meta"]))["jacobian"]["reason"]
+    assert reason.startswith("the forward pass overflows float64 at layer 5")

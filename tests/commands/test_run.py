@@ -254,3 +254,41 @@ def test_an_interrupt_before_the_run(capsys: Capture, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("scenarios.runner.open_backend", interrupted)
     assert run(capsys, "rnn-relu", code=130) == ("", "")
+
+
+def test_singular_values_come_before_the_end(capsys: Capture) -> None:
+    *_, frame, jacobian, end = events(capsys, "rnn-relu", "--steps", "2", "--jacobian")
+    assert (frame["event"], jacobian["event"], end["event"]) == ("frame", "jacobian", "end")
+    assert (jacobian["step"], jacobian["of"]) == (2, "d h_100 / d h_1")
+    values = jacobian["log10_singular_values"]
+    assert values == sorted(values, reverse=True)
+    assert len(values) + jacobian["zeros"] == jacobian["inputs"] == 8
+    assert sum(jacobian["weights"]) == len(values)
+
+
+def test_nothing_but_the_jacobian_differs_where_it_is_asked_for(capsys: Capture) -> None:
+    def lines(*arguments: str) -> list[str]:
+        kept = events(capsys, "mlp-tanh", "--steps", "3", *arguments)
+        timeless = [{k: v for k, v in e.items() if k != "seconds"} for e in kept]
+        return [json.dumps(e) for e in timeless if e["event"] != "jacobian"]
+
+    assert lines("--jacobian") == lines()
+
+
+def test_singular_values_in_words(capsys: Capture) -> None:
+    out, _ = run(capsys, "mlp-tanh", "--steps", "0", "--jacobian", "--set", "network.depth=3")
+    words = " ".join(out.split())
+    number = r"10\^-?\d+\.\d"
+    assert re.search(
+        f"singular values of the end-to-end Jacobian: median {number}, largest {number}, "
+        f"smallest {number}; condition {number}",
+        words,
+    )
+    assert "singular values" not in run(capsys, "mlp-tanh", "--steps", "0")[0]
+
+
+def test_no_singular_values_after_an_overflow(capsys: Capture) -> None:
+    changes = ("--set", "init.weight_scale=1e6", "--set", "network.activation=linear")
+    out, _ = run(capsys, "mlp-tanh", "--steps", "0", "--jacobian", *changes)
+    words = " ".join(out.split())
+    assert "no singular values of the end-to-end Jacobian: the forward pass overflows" in words

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from engine.culprits import Culprits
+from engine.jacobian import JacobianSpectrum
 from engine.verdict import Overflow, Verdict, VerdictName
 from tui.plot_text import picture
-from tui.words import blame, meaning, sentence
+from tui.words import blame, isometry, meaning, sentence, spread
 
 
 def verdict(
@@ -205,3 +206,26 @@ def test_theory_is_dashed_and_keeps_to_its_room() -> None:
     assert min(ticks) >= -16
     gaps = [math.nan] * 5 + apart[5:]
     assert picture(values, axis="layer", columns=80, theory=gaps) is not None
+
+
+def spectrum(values: list[float], zeros: float = 0.0, floor: float | None = None) -> str:
+    weights = np.full(len(values), (8 - zeros) / max(len(values), 1))
+    method: Literal["exact", "golub-kahan"] = "exact" if floor is None else "golub-kahan"
+    logs = np.array(values)
+    return spread(JacobianSpectrum(logs, weights, zeros, floor, "d h_3 / d x", method, 8, 9, 0.1))
+
+
+def test_singular_values_in_words() -> None:
+    eight = [0.84, 0.5, 0.1, -0.3, -0.31, -1.0, -2.0, -5.2]
+    told = "median 10^-0.3, largest 10^0.8, smallest 10^-5.2; condition 10^6.0"
+    assert spectrum(eight) == told
+    assert spectrum(eight[:5], 3.0) == "median 10^-0.3, largest 10^0.8, 3 of 8 exactly 0"
+    assert spectrum(eight[:3], 5.0) == "median 0, largest 10^0.8, 5 of 8 exactly 0"
+    assert spectrum([], 8.0) == "all 8 are 0"
+    estimate = "median 10^1.0, largest 10^1.0, smallest below 10^-0.5; condition above 10^1.5"
+    assert spectrum([1.0, -0.5], 0.0, -12.0) == estimate
+    below = "median 10^1.0, largest 10^1.0, 25% below 10^-12.0; condition above 10^13.0"
+    assert spectrum([1.0], 2.0, -12.0) == below
+    assert isometry("the forward pass overflows") == (
+        "no singular values of the end-to-end Jacobian: the forward pass overflows"
+    )

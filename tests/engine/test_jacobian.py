@@ -287,6 +287,7 @@ def test_golub_kahan_with_as_many_steps_as_values_finds_them_all():
 def test_one_time_step_is_the_identity(kind):
     spec = small_spec(kind, time_steps=1)
     spectrum = jacobian_spectrum(build(spec), problem(spec)[0])
+    assert spectrum.of == ("d (h, c)_1 / d (h, c)_1" if kind == "lstm" else "d h_1 / d h_1")
     np.testing.assert_allclose(spectrum.log10_values, 0.0, atol=1e-14)
     assert spectrum.count == (12 if kind == "lstm" else 6)
 
@@ -301,7 +302,7 @@ def test_a_forward_pass_that_overflows_is_said():
 def test_the_median_counts_weights_and_zeros():
     def spectrum(values, weights, zeros):
         return JacobianSpectrum(
-            np.array(values), np.array(weights), zeros, None, "exact", 9, 9, 0.0
+            np.array(values), np.array(weights), zeros, None, "", "exact", 9, 9, 0.0
         )
 
     assert spectrum([2.0, 1.0, 0.0], [1.0, 1.0, 1.0], 0.0).median == 1.0

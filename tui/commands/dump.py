@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from scenarios.runner import Run
 
 #: The axes of a parameter by how many it has, in words (row vectors: a = h W + b).
@@ -20,24 +21,31 @@ _LAYOUTS = {
 }
 
 
-def write(target: Path, run: Run, frame: Frame) -> None:
+def write(
+    target: Path, run: Run, frame: Frame, jacobian: JacobianSpectrum | str | None = None
+) -> None:
     """Write the run as it stands at `frame`, its latest; the file appears whole or not at all.
 
     Raises OSError.
     """
     import numpy as np
 
-    arrays = contents(run, frame)
+    arrays = contents(run, frame, jacobian)
     with replacing(target) as file:
         np.savez(file, **arrays)
 
 
-def contents(run: Run, frame: Frame) -> dict[str, Any]:
-    """The arrays of a dump by name; `meta` is JSON text in an array of no dimension."""
+def contents(
+    run: Run, frame: Frame, jacobian: JacobianSpectrum | str | None = None
+) -> dict[str, Any]:
+    """The arrays of a dump by name; `meta` is JSON text in an array of no dimension.
+
+    `jacobian` is the spectrum at `frame`, or why there is none; None if it was not computed.
+    """
     import numpy as np
 
     from engine.architectures import ARCHITECTURES
-    from scenarios.events import to_json
+    from scenarios.events import jacobian_fields, to_json
 
     network = run.network
     parameters = {
@@ -60,6 +68,8 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
             for name, array in parameters.items()
         },
     }
+    if jacobian is not None:
+        meta["jacobian"] = jacobian_fields(jacobian)
     arrays: dict[str, Any] = {
         "input": run.input if recurrent else run.input[0],
         "target": run.target,
@@ -76,4 +86,7 @@ def contents(run: Run, frame: Frame) -> dict[str, Any]:
     for name, array in parameters.items():
         arrays[f"param/{name}"] = array
         arrays[f"grad/{name}"] = network.gradient(name)[0]
+    if jacobian is not None and not isinstance(jacobian, str):
+        arrays["jacobian_log10_singular_values"] = jacobian.log10_values
+        arrays["jacobian_weights"] = jacobian.weights
     return arrays

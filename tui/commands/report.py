@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scenarios.events import end_event, frame_event, start_event, theory_decades, to_json
+from scenarios.events import (
+    end_event,
+    frame_event,
+    jacobian_event,
+    start_event,
+    theory_decades,
+    to_json,
+)
 from tui.commands.console import (
     PICTURE_COLOURS,
     VERDICT_STYLES,
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
     from scenarios.runner import Run
 
@@ -36,12 +44,14 @@ class Report:
 
     Attributes:
         first, last: the first and the latest frame, None before there is one.
+        spectrum: the singular values asked for, or why there are none.
         unread: whether whoever read the output has gone away.
     """
 
     def __init__(self) -> None:
         self.first: Frame | None = None
         self.last: Frame | None = None
+        self.spectrum: JacobianSpectrum | str | None = None
         self.unread = False
 
     def start(self, run: Run) -> None:
@@ -59,8 +69,16 @@ class Report:
         self.close()
         self._say(lambda: self.show_end(run, interrupted))
 
+    def jacobian(self, found: JacobianSpectrum | str) -> None:
+        """The last frame's singular values, or why there are none; before the end."""
+        self.spectrum = found
+        self._say(lambda: self.show_jacobian(found))
+
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+    def show_jacobian(self, found: JacobianSpectrum | str) -> None:
+        """What is printed for the singular values at once."""
 
     def show_start(self, run: Run) -> None:
         """What is printed before the first frame."""
@@ -90,6 +108,10 @@ class JsonReport(Report):
 
     def show_frame(self, frame: Frame) -> None:
         print(to_json(frame_event(frame)))
+
+    def show_jacobian(self, found: JacobianSpectrum | str) -> None:
+        step = 0 if self.last is None else self.last.step
+        print(to_json(jacobian_event(found, step)))
 
     def show_end(self, run: Run, interrupted: bool) -> None:
         theory = theory_decades(run.scenario, self.last)
@@ -139,6 +161,10 @@ class TextReport(Report):
         _compare(run, first, frame, prediction)
         if frame.verdict.axis == "time" and len(frame.log10_grad_h) > 1:
             _judge_layers(run, frame)
+        if self.spectrum is not None:
+            from tui.words import isometry
+
+            write(paragraph(isometry(self.spectrum), "  ", width()))
         if first.verdict.name != frame.verdict.name:
             from tui.words import sentence
 

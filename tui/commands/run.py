@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
     from scenarios.store.recording import Recording
@@ -35,7 +36,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="JSON lines: start, frames, end")
     parser.add_argument(
-        "--dump", metavar="FILE.npz", help="write input, parameters and gradients to a file"
+        "--jacobian",
+        action="store_true",
+        help="also the singular values of the end-to-end Jacobian (large networks take seconds)",
+    )
+    parser.add_argument(
+        "--dump",
+        metavar="FILE.npz",
+        help="write input, parameters, gradients and singular values to a file",
     )
     add_store(parser)
     parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
@@ -69,7 +77,7 @@ def _follow(
     target: Path | None,
 ) -> int:
     """Let the run go, and store and show what it gives."""
-    from scenarios.failures import describe
+    from scenarios.failures import describe, jacobian_or_reason
 
     report = JsonReport() if args.json else Report() if args.quiet else TextReport()
     whole = True
@@ -94,6 +102,13 @@ def _follow(
                 recording.end(report.last, "failed", failure)
             print(f"{run.scenario.origin}: {failure}", file=sys.stderr)
             return 1
+        jacobian = None
+        if (args.jacobian or target is not None) and whole and not interrupt.asked:
+            # A second Ctrl+C gives up on the singular values, not on the run.
+            with suppress(KeyboardInterrupt):
+                jacobian = jacobian_or_reason(run)
+        if args.jacobian and jacobian is not None:
+            report.jacobian(jacobian)
         interrupted = interrupt.asked or not whole
         if recording is not None:
             unfinished = interrupted or report.unread
@@ -102,7 +117,7 @@ def _follow(
     if target is not None:
         if report.last is None or not whole:
             print("--dump: nothing written: the run stopped within a step", file=sys.stderr)
-        elif not _dumped(args.dump, target, run, report):
+        elif not _dumped(args.dump, target, run, report, jacobian):
             return 1
     if interrupted:
         return 130
@@ -129,10 +144,12 @@ def _rejudged(frame: Frame, layer: int) -> Frame:
     return replace(frame, verdict=judge(frame.log10_grad_h, True, frame.overflow, layer))
 
 
-def _dumped(written: str, target: Path, run: Run, report: Report) -> bool:
+def _dumped(
+    written: str, target: Path, run: Run, report: Report, jacobian: JacobianSpectrum | str | None
+) -> bool:
     assert report.last is not None
     try:
-        dump.write(target, run, report.last)
+        dump.write(target, run, report.last, jacobian)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         print(ScenarioError("--dump", f"not written: {reason}", key=written), file=sys.stderr)
