@@ -423,6 +423,10 @@ class Network:
 
         probe = self._probe
         overflow = [_first_overflow(cell) for cell in probe.log2_h]
+        for cell in np.flatnonzero(np.isnan(probe.log2_grad_h[:, -1, -1])).tolist():
+            # Where the readout alone left the dtype, it counts with the layer it reads.
+            place = Overflow(layer=self.spec.depth, step=self.spec.time_steps)
+            overflow[cell] = overflow[cell] or place
         lost = [cell for cell, place in enumerate(overflow) if place is not None]
 
         def log10(log2: HostArray) -> HostArray:

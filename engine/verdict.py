@@ -17,7 +17,10 @@ THRESHOLD_DECADES = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """The first place where the forward pass left the dtype, both counted from 1."""
+    """The first place where the forward pass left the dtype, both counted from 1.
+
+    The readout counts with the last layer's last step, which it reads.
+    """
 
     layer: int
     step: int

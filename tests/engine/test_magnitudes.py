@@ -350,6 +350,20 @@ def test_a_nan_before_relu_is_an_overflow(kind, cells):
     assert fields.overflow[1:] == [None] * (cells - 1)
 
 
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "rnn"])
+def test_an_overflow_in_the_readout_counts_with_the_last_layer(kind):
+    spec = small_spec(kind, "linear", dtype="float32")
+    network = build(spec, InitSpec(), InitSpec(seed=1))
+    network.parameters["readout.W"][0] = 1e38
+    x, target = problem(spec, cells=2)
+    fields = network.evaluate(np.float32(100.0) * x, target)
+    place = fields.overflow[0]
+    assert (place.layer, place.step) == (spec.depth, spec.time_steps)
+    assert fields.overflow[1] is None
+    assert judge(fields.log10_grad_h[0], spec.kind == "rnn", place).name == "overflow"
+    assert np.isfinite(fields.log10_grad_h[1]).all()
+
+
 def test_a_net_recovers_from_overflow():
     """What overflowed once leaves no inf or nan behind in the buffers."""
     spec = small_spec("rnn", "relu", dtype="float32", time_steps=100)
