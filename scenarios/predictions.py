@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.architectures import ARCHITECTURES
 from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
     from engine.theory import Prediction
     from scenarios.scenario import Scenario
+
+
+def critical_scale(scenario: Scenario) -> tuple[str, float]:
+    """The key of the scale that rules a hop, and where theory puts the edge of chaos for it.
+
+    Raises ValueError, whose text is the theory's reason, where there is no such edge.
+    """
+    from dataclasses import replace
+
+    from engine.theory import predict as predict_network
+    from scenarios.runner import init_spec, network_spec
+
+    spec = network_spec(scenario)
+    # The edge is the same at every depth, and the way through the layers is what takes time.
+    spec = replace(spec, depth=2) if spec.time_steps == 1 else replace(spec, time_steps=2)
+    variance = TASKS[scenario.task.name].input_variance(scenario)
+    prediction = predict_network(spec, init_spec(scenario), variance)
+    key = ARCHITECTURES[scenario.network.kind].hop_scale
+    name = f"critical_{key.partition('.')[2]}"
+    edge: float | None = getattr(prediction, name)
+    if edge is None:
+        raise ValueError(predict(scenario).reasons[name])
+    return key, edge
 
 
 def predict(scenario: Scenario) -> Prediction:

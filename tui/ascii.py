@@ -13,7 +13,7 @@ _ASCII = str.maketrans(
         **dict.fromkeys("▶▸►❯→", ">"),
         **dict.fromkeys("◀◂◄←", "<"),
         **dict.fromkeys("▲▴↑", "^"),
-        **dict.fromkeys("▼▾↓", "v"),
+        **dict.fromkeys("▼▾▽↓", "v"),
         **dict.fromkeys("●•◆", "o"),
         **dict.fromkeys("■□", "#"),
         **dict.fromkeys("✓✔", "+"),

@@ -33,6 +33,17 @@ the weights did (LSTM, GRU: a gate's own path, and the rest). Bars below the lin
 from the gradient on its way from the loss, bars above it gave some; the dots are the sum, which \
 is the gradient itself.
 
+[b $accent]Theory[/]
+The dashes behind the curve are what the papers predict from the settings alone: a prediction \
+(mean field), a bound no gradient exceeds, or what one gate lets through. The line under the \
+verdict says how far apart they are. Where a theory's assumptions fail, as after the first update, \
+in narrow or normalised networks, it says so instead; i has the whole of it.
+
+[b $accent]Remedies[/]  (x: the list, and why some do not apply)
+A digit applies one and keeps the run before it in the plot, under its own marker; the same digit \
+takes it away again, another one takes its place. While a number among the controls has the \
+cursor, digits are typed into it: go through x there.
+
 [b $accent]Things to try[/]
 Pin a run (p), choose another in the catalogue, and compare. Turn the weight scale with the arrow \
 keys and find the value where the line is level. Add layers. Swap sigmoid for relu.
@@ -45,6 +56,7 @@ keys and find the value where the line is level. Add layers. Swap sigmoid for re
   r            back to step 0              l            judge another layer
   v, V         next view, the one before   /            search the catalogue
   p, P         pin, unpin                  ctrl+p       find anything
+  x            remedies                    1-9, 0       one remedy, on or off
   m            every setting               i            the question in full
   b            hide the left side          q            leave
   s            save the picture (SVG)      w            save the scenario (TOML)

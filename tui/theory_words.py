@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from engine.theory import Comparison, Prediction
 
 
-def curve_name(prediction: Prediction) -> str:
-    """What a legend calls the theory's curve."""
+def curve_names(prediction: Prediction) -> list[str]:
+    """What a legend calls the theory's curve, and shorter where there is less room."""
     if prediction.curve == "bound":
-        return "bound"
+        return ["bound"]
     if prediction.curve == "path":
-        return "gate path"
-    return "theory (mean field)" if prediction.theory.startswith("mean field") else "theory"
+        return ["gate path"]
+    mean_field = prediction.theory.startswith("mean field")
+    return ["theory (mean field)", "theory"] if mean_field else ["theory"]
 
 
 def no_theory(reason: str) -> str:

@@ -23,6 +23,14 @@ SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((160, 50), id="160x50"
 both_sizes = pytest.mark.parametrize("size", SIZES)
 Size = tuple[int, int]
 
+DEEP = {"network.depth": 40, "network.hidden_size": 64, "init.scheme": "gaussian"}
+GROWING = {
+    "init.scheme": "recurrent_range",
+    "init.recurrent_upper": 1e6,
+    "network.depth": 1,
+    "training.steps": 0,
+}
+
 
 @pytest.fixture
 def same_picture(snap_compare: Callable[..., bool]) -> Compare:
@@ -135,6 +143,36 @@ def test_who_kills_it_in_ascii(same_picture: Compare, monkeypatch: pytest.Monkey
 @both_sizes
 def test_four_pinned(same_picture: Compare, size: Size) -> None:
     assert same_picture(LabApp(), terminal_size=size, run_before=pin_four)
+
+
+@both_sizes
+@pytest.mark.parametrize(
+    ("name", "changes", "key"),
+    [
+        pytest.param("chain-sigmoid", DEEP, "1", id="sigmoid-critical"),
+        pytest.param("rnn-relu-above", {}, "3", id="rnn-identity"),
+        pytest.param("rnn-tanh", {"network.kind": "lstm"}, "7", id="lstm-forget-bias"),
+        pytest.param("indrnn-deep", GROWING, "6", id="indrnn-bound"),
+    ],
+)
+def test_before_and_after(
+    same_picture: Compare, size: Size, name: str, changes: dict[str, object], key: str
+) -> None:
+    async def treat(pilot: Pilot[Any]) -> None:
+        await keys(key)(pilot)
+        await finished(pilot)
+
+    assert same_picture(LabApp(name, changes), terminal_size=size, run_before=treat)
+
+
+@both_sizes
+def test_remedies(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp("rnn-tanh"), terminal_size=size, run_before=keys("3", "x"))
+
+
+@both_sizes
+def test_no_theory(same_picture: Compare, size: Size) -> None:
+    assert same_picture(LabApp("cnn-tanh"), terminal_size=size, run_before=finished)
 
 
 @both_sizes

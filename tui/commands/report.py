@@ -201,7 +201,7 @@ def _progress(steps: int) -> Progress:
 
 def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
     from tui.plot_text import picture
-    from tui.theory_words import curve_name
+    from tui.theory_words import curve_names
 
     verdict = frame.verdict
     time = verdict.axis == "time"
@@ -225,7 +225,7 @@ def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
     if drawn is not None:
         of = f", layer {verdict.layer} of {run.scenario.network.depth}" if time else ""
         unit = "time step" if time else "layer"
-        dashes = f"; dashes: {curve_name(prediction)}" if theory else ""
+        dashes = f"; dashes: {curve_names(prediction)[0]}" if theory else ""
         write(f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}{dashes}")
         write(drawn)
         write()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HISTORY_ROWS = 512
 #: Layers kept apart in that history; more are summarised.
 HISTORY_COLUMNS = 1024
+#: Runs that can be pinned, and the slot of the run before a remedy, which is not one of them.
+MAX_PINS = 4
+BEFORE_SLOT = MAX_PINS
 #: Decades around the loss end that the plot always shows: the verdict's own limits.
 BAND = 3.0
 
@@ -119,9 +122,12 @@ class LiveRun:
     @property
     def verdict(self) -> Verdict | None:
         """The newest frame's verdict, for the layer that is looked at."""
-        frame = self.latest
-        if frame is None or frame.verdict.layer == self.layer:
-            return None if frame is None else frame.verdict
+        return None if self.latest is None else self.judged(self.latest)
+
+    def judged(self, frame: Frame) -> Verdict:
+        """A frame's verdict, for the layer that is looked at."""
+        if frame.verdict.layer == self.layer:
+            return frame.verdict
         from engine.verdict import judge
 
         return judge(frame.log10_grad_h, self.recurrent, frame.overflow, self.layer)

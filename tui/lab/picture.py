@@ -56,7 +56,7 @@ class Picture(Vertical):
     def show_curves(self, session: Session) -> None:
         """Draw the plot alone: other runs are pinned."""
         note = "no picture: this run failed" if session.failure is not None else WAITING
-        self._plot.show(session.live, session.pins, note)
+        self._plot.show(session.live, session.curves, note)
 
     @property
     def view(self) -> View:

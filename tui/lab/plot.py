@@ -10,6 +10,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis
+from tui.lab.live import BEFORE_SLOT
 from tui.strips import StripWidget, line_of, strip_of
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 #: Cells left of the canvas: a number and the axis.
 GUTTER = 7
-#: One marker per pinned run, told apart without colour.
-MARKERS = "■▲◆○"
-ASCII_MARKERS = "#^x@"
+#: One marker per pinned run and one for the run before a remedy, told apart without colour.
+MARKERS = "■▲◆○▽"
+ASCII_MARKERS = "#^x@v"
 LIVE_MARKER = "●"
 WAITING = "waiting for the first frame"
 #: Columns between two markers of a curve that has more points than room for them.
@@ -46,6 +47,7 @@ class GradientPlot(StripWidget):
         "plot--pin-1",
         "plot--pin-2",
         "plot--pin-3",
+        "plot--pin-4",
         "plot--note",
     }
 
@@ -177,26 +179,32 @@ class GradientPlot(StripWidget):
         run = self._run
         if run is None:
             return []
-        entries = [
-            (self._markers[pin.slot], pin.label, f"plot--pin-{pin.slot}") for pin in self._pins
+        entries: list[tuple[str, tuple[str, ...], str]] = [
+            (self._markers[pin.slot], (pin.label,), f"plot--pin-{pin.slot}") for pin in self._pins
         ]
         if entries:
-            entries.insert(0, (LIVE_MARKER, run.label, "plot--live"))
+            entries.insert(0, (LIVE_MARKER, (run.label,), "plot--live"))
         if run.prediction is not None and run.theory is not None:
-            from tui.theory_words import curve_name
+            from tui.theory_words import curve_names
 
             when = " at step 0" if run.trained else ""
-            entries.append(("╍╍", f"{curve_name(run.prediction)}{when}", "plot--theory"))
+            names = tuple(f"{name}{when}" for name in curve_names(run.prediction))
+            entries.append(("╍╍", names, "plot--theory"))
         if not entries:
             return []
         room = width - GUTTER
         lines: list[list[tuple[str, Style]]] = [[(" " * GUTTER, Style())]]
         used = 0
-        for marker, label, name in entries:
-            text = label if len(label) + 4 <= room else f"{label[: room - 5]}…"
-            if used and used + len(marker) + len(text) + 1 > room:
-                lines.append([(" " * GUTTER, Style())])
-                used = 0
+        for marker, labels, name in entries:
+            left = room - used - len(marker) - 1
+            text = next((label for label in labels if len(label) <= left), None)
+            if text is None:
+                if used:
+                    lines.append([(" " * GUTTER, Style())])
+                    used = 0
+                text = labels[0]
+                most = room - len(marker) - 1
+                text = text if len(text) <= most else f"{text[: most - 1]}…"
             style = self.get_component_rich_style(name, partial=True)
             lines[-1].append((f"{marker} {text}  ", style))
             used += len(marker) + len(text) + 3
@@ -220,7 +228,7 @@ class GradientPlot(StripWidget):
     def _x_axis(self, width: int, run: LiveRun, span: int) -> Strip:
         style = self.get_component_rich_style("plot--axis", partial=True)
         inner = max(width - GUTTER - 1, 1)
-        if self._pins:
+        if any(pin.slot != BEFORE_SLOT or len(pin.values) != span for pin in self._pins):
             left, right = f"{span - 1} steps back", "0 ▸ the loss"
             places = [span - back for back in axis.round_places(span - 1, 6) if back < span]
             numbers = [(place, str(span - place)) for place in places]

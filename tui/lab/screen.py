@@ -17,6 +17,7 @@ from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.knobs import knobs_of, stepped
 from tui.lab.picture import Picture
+from tui.lab.remedies import KEYS, bindings_of_remedies
 from tui.lab.session import Session, State
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
@@ -43,12 +44,14 @@ class LabScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "pause", tooltip="Pause, go on, or start again"),
         Binding("n", "step", "step", tooltip="One training step, then wait"),
-        Binding("r", "reset", "reset", tooltip="Back to step 0"),
+        Binding("r", "reset", "reset", show=False, tooltip="Back to step 0"),
         Binding("p", "pin", "pin", tooltip="Keep this run in the plot"),
         Binding("v", "turn_view(1)", "view", tooltip="The next view under the plot"),
         Binding(
             "V", "turn_view(-1)", "View", show=False, tooltip="The view before it, under the plot"
         ),
+        Binding("x", "remedies", "cure", tooltip="What could be done about it: the remedies"),
+        *bindings_of_remedies(),
         Binding("P", "unpin", "Unpin", show=False, tooltip="Let the latest pinned run go"),
         # These two before anything else: keys typed right after them belong to the new focus.
         Binding(
@@ -147,13 +150,15 @@ class LabScreen(Screen[None]):
     def _explain(self) -> None:
         """What to look for; for a control under the cursor, what it does."""
         knob = self._controls.highlighted
-        scenario = self.session.origin
+        scenario, treatment = self.session.origin, self.session.treatment
         if self._controls.has_focus and knob is not None:
             self._picture.caption.show(f"{knob.title}:", knob.field.help)
             return
         entry = self._catalogue.highlighted_entry
         if entry is not None and entry.name != scenario.name and self._catalogue.has_focus:
             self._picture.caption.show(f"Enter runs {entry.title}:", entry.question)
+        elif treatment is not None:
+            self._picture.caption.show(f"{treatment.remedy.title}:", treatment.remedy.about)
         else:
             self._picture.caption.show("", scenario.question)
 
@@ -270,6 +275,32 @@ class LabScreen(Screen[None]):
     def action_unpin(self) -> None:
         """Let the latest pinned run go."""
         self._pinned(self.session.unpin())
+
+    def action_remedies(self) -> None:
+        """List the remedies, and why some do not apply."""
+        from tui.lab.remedies import RemedyScreen
+
+        treatment = self.session.treatment
+        scenario = self.session.scenario if treatment is None else treatment.before
+        in_force = None if treatment is None else treatment.remedy
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                self.action_treat(key)
+
+        self.app.push_screen(RemedyScreen(scenario, in_force), chosen)
+
+    def action_treat(self, key: str) -> None:
+        """Apply the remedy of this key, or take it away again."""
+        try:
+            refusal = self.session.treat(KEYS[key])
+        except ScenarioError as error:
+            refusal = f"{KEYS[key].title}: {error}"
+        if refusal is not None:
+            self.notify(refusal, timeout=6, markup=False)
+            return
+        self._restarted()
+        self._picture.show_curves(self.session)
 
     def action_turn_view(self, by: int) -> None:
         """Another view under the plot."""

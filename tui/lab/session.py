@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from scenarios.fields import KIND
 from tui.lab.knobs import DEVICE
-from tui.lab.live import LiveRun, Pace, Pin
+from tui.lab.live import BEFORE_SLOT, MAX_PINS, LiveRun, Pace, Pin
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from scenarios.remedies import Changes, Remedy
     from scenarios.scenario import Scenario
     from scenarios.worker import Worker
-
-MAX_PINS = 4
 
 
 class State(Enum):
@@ -26,6 +27,23 @@ class State(Enum):
     PAUSED = "paused"
     FINISHED = "finished"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, eq=False)
+class Treatment:
+    """A remedy that is in force.
+
+    Attributes:
+        remedy: which.
+        before: the scenario without it.
+        changes: what it changed.
+        pin: the run without it.
+    """
+
+    remedy: Remedy
+    before: Scenario
+    changes: Changes
+    pin: Pin
 
 
 class Session:
@@ -39,6 +57,7 @@ class Session:
         failure: (key or "", line) of why it did not come about.
         device: what runs it, in a word.
         pins: runs kept in the plot.
+        treatment: the remedy in force, None without one.
         received: called with every frame that arrives.
     """
 
@@ -56,6 +75,7 @@ class Session:
         self.failure: tuple[str, str] | None = None
         self.device = ""
         self.pins: list[Pin] = []
+        self.treatment: Treatment | None = None
         self.pace = Pace(clock)
         self.received = received
         self._make_worker = make_worker
@@ -97,6 +117,7 @@ class Session:
     def choose(self, scenario: Scenario) -> None:
         """Run another scenario, on the device chosen before."""
         self.origin = self.scenario = scenario
+        self.treatment = None
         if self._chosen_device is not None:
             self.scenario = scenario.with_changes({DEVICE: self._chosen_device})
         self.start()
@@ -104,9 +125,64 @@ class Session:
     def change(self, changes: Mapping[str, object]) -> None:
         """Run the scenario with other values. Raises ScenarioError; then nothing has changed."""
         self.scenario = self.scenario.with_changes(changes, source=self.origin.name)
+        if KIND in changes:
+            # Before and after are of one kind, or the remedy is not what made the difference.
+            self.treatment = None
         if DEVICE in changes:
             self._chosen_device = self.scenario.run.device
         self.start()
+
+    def treat(self, remedy: Remedy) -> str | None:
+        """Apply a remedy in place of the one in force, or take that one away again.
+
+        Says why not, None if it did. Raises ScenarioError where the remedy does not apply.
+        """
+        in_force = self.treatment
+        untreated = self.scenario if in_force is None else self._untreated(in_force)
+        if in_force is not None and in_force.remedy is remedy:
+            self.scenario, self.treatment = untreated, None
+            self.start()
+            return None
+        changes = remedy.changes(untreated)
+        pin = self._before() if in_force is None else in_force.pin
+        if pin is None:
+            return "There is no run to compare with yet."
+        self.scenario = untreated.with_changes(changes, source=self.origin.name)
+        self.treatment = Treatment(remedy, untreated, changes, pin)
+        self.start()
+        return None
+
+    def _untreated(self, treatment: Treatment) -> Scenario:
+        """The scenario asked for with what a remedy changed put back."""
+        now = self.scenario.values()
+        back = {
+            key: value
+            for key, value in treatment.before.values().items()
+            if key in treatment.changes or key not in now
+        }
+        return self.scenario.with_changes(back, source=self.origin.name)
+
+    def _before(self) -> Pin | None:
+        """The picture's run as the one before a remedy, None before there is a picture of it."""
+        live = self.live
+        if live is None or live.latest is None or live.first is None:
+            return None
+        if live.number != self._number:
+            return None
+        from tui.words import power
+
+        # Where training ended in an overflow there is only its beginning to look at.
+        frame = live.first if live.latest.overflow is not None else live.latest
+        verdict = live.judged(frame)
+        was = verdict.name if verdict.decades is None else power(verdict.decades)
+        when = ", step 0" if frame is not live.latest else ""
+        label = f"before{when}: {was}"
+        return Pin(live.number, label, live.profile(frame).copy(), BEFORE_SLOT)
+
+    @property
+    def curves(self) -> list[Pin]:
+        """The runs beside the live one: the one before a remedy, then the pins."""
+        return [*([] if self.treatment is None else [self.treatment.pin]), *self.pins]
 
     def start(self, *, paused: bool = False) -> None:
         """Run the scenario from its first frame."""
