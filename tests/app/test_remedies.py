@@ -146,7 +146,7 @@ async def test_one_that_does_not_apply_says_why() -> None:
         await finished(pilot)
         scenario = app.lab.session.scenario
         await pilot.press(NAMES["residual"])
-        await until(pilot, lambda: "network.residual: does" in text(app))
+        await until(pilot, lambda: "network.residual" in text(app))
         assert app.lab.session.scenario is scenario and app.lab.session.treatment is None
 
 
