@@ -24,9 +24,9 @@ class MatrixRecurrence(RecurrentLayer):
     hop_weight: ClassVar[str] = "U"
 
     def product(self) -> Callable[..., Array]:
-        """The matrix product of the time loop: for a stack of one, `dot` starts quicker."""
+        """The matrix product of the time loop: for a stack of one, the method starts quickest."""
         xp = self.backend.xp
-        chosen: Callable[..., Array] = xp.dot if self.cells == 1 else xp.matmul
+        chosen: Callable[..., Array] = xp.ndarray.dot if self.cells == 1 else xp.matmul
         return chosen
 
     def transposed(self) -> Array:

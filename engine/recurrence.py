@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.layer import Layer, Shape, mask_shape, matrix_gradient, sum_over_samples
@@ -25,9 +26,11 @@ from engine.magnitude import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engine.arrays import Array, Exponents, HostArray
+    from engine.backend import Backend
+    from engine.layer import Arrays
     from engine.spec import NetworkSpec
 
 #: Values of one time block: long enough that what is done once a block costs little, short enough
@@ -53,6 +56,10 @@ class RecurrentLayer(Layer):
 
     def _prepare_backward(self) -> None:
         """Lay out what `_backward_steps` reads; called once a pass."""
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        super().__init__(spec, arrays, backend, cells)
+        self._each_step: dict[str, list[Array]] = {}
 
     @abstractmethod
     def _forward_steps(self, block: slice) -> None:
@@ -299,6 +306,22 @@ class RecurrentLayer(Layer):
         a, h = own["a"][:, block], own["h"][:, block.start : block.stop + 1]
         scratch = self.shared("step", (self.cells, *a.shape[2:]))
         return self.loop(a), self.loop(h), self.cell(scratch)
+
+    @staticmethod
+    def downwards(
+        grad_a: list[Array], slope: Array, grad_h: Array, external: Array | None
+    ) -> Iterator[tuple[Array, Array, Array, Array | None]]:
+        """What a backward loop meets at each step, the last first: dL/da, the slope, dL/dh of the
+        step before, and what the layer above adds to that, None where it adds nothing.
+        """
+        parts = repeat(None) if external is None else chain(external[::-1], repeat(None))
+        return zip(grad_a[::-1], slope[::-1], grad_h[-2::-1], parts, strict=False)
+
+    def each_step(self, name: str) -> list[Array]:
+        """Views (..., B, H) of an own buffer's steps, made once for all passes."""
+        if name not in self._each_step:
+            self._each_step[name] = list(self.loop(self.arrays.own[name]))
+        return self._each_step[name]
 
     def stepper(self) -> Callable[[Array, Array], object]:
         """The activation as a function (a_t, h_t) for the time loop."""

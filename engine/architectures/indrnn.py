@@ -47,7 +47,8 @@ class IndRNNLayer(RecurrentLayer):
 
     def _forward_steps(self, block: slice) -> None:
         xp, u = self.backend.xp, self._repeated()
-        a, h, scratch = self.forward_views(block)
+        a, h = self.each_step("a")[block], self.each_step("h")[block.start : block.stop + 1]
+        scratch = self.cell(self.shared("step", self._step_shape()))
         multiply, add, activate = xp.multiply, xp.add, self.stepper()
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             multiply(h_before, u, scratch)
@@ -65,15 +66,14 @@ class IndRNNLayer(RecurrentLayer):
         external: Array | None,
     ) -> None:
         xp, u, (slope,), (grad_h,) = self.backend.xp, self._repeated(), local, states
-        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        grad_a = self.each_step("a")[steps]
         multiply, add = xp.multiply, xp.add
         after = grad_h[-1]
-        for k in range(len(slope) - 1, -1, -1):
-            grad_a_k, before = grad_a[k], grad_h[k]
-            multiply(after, slope[k], grad_a_k)
-            multiply(grad_a_k, u, before)
-            if external is not None and k:
-                add(before, external[k - 1], before)
+        for grad_a_t, slope_t, before, part in self.downwards(grad_a, slope, grad_h, external):
+            multiply(after, slope_t, grad_a_t)
+            multiply(grad_a_t, u, before)
+            if part is not None:
+                add(before, part, before)
             after = before
 
     def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:

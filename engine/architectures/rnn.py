@@ -21,7 +21,8 @@ class RNNLayer(MatrixRecurrence):
 
     def _forward_steps(self, block: slice) -> None:
         weight = self.cell(self.arrays.parameters["U"])
-        a, h, scratch = self.forward_views(block)
+        a, h = self.each_step("a")[block], self.each_step("h")[block.start : block.stop + 1]
+        scratch = self.cell(self.shared("step", self._step_shape()))
         product, add, activate = self.product(), self.backend.xp.add, self.stepper()
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             product(h_before, weight, scratch)
@@ -39,16 +40,15 @@ class RNNLayer(MatrixRecurrence):
         external: Array | None,
     ) -> None:
         xp, (slope,), (grad_h,) = self.backend.xp, local, states
-        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        grad_a = self.each_step("a")[steps]
         product, multiply, add = self.product(), xp.multiply, xp.add
         weight = self.cell(self.transposed())
         after = grad_h[-1]
-        for k in range(len(slope) - 1, -1, -1):
-            grad_a_k, before = grad_a[k], grad_h[k]
-            multiply(after, slope[k], grad_a_k)
-            product(grad_a_k, weight, before)
-            if external is not None and k:
-                add(before, external[k - 1], before)
+        for grad_a_t, slope_t, before, part in self.downwards(grad_a, slope, grad_h, external):
+            multiply(after, slope_t, grad_a_t)
+            product(grad_a_t, weight, before)
+            if part is not None:
+                add(before, part, before)
             after = before
 
     def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:

@@ -1,8 +1,11 @@
 """The engine beside plain NumPy and PyTorch on the same work, in one process: `make bench`.
 
 Work: one forward pass, the loss, the full backward pass with every parameter gradient, and log10
-norms of dL/dh for every layer and time step. The engine reports dL/da, activation statistics and
-saturation on top; PyTorch is spared those, the prototype all but dL/da.
+norms of dL/dh for every layer and time step. The engine is timed at a whole frame: on top it
+measures dL/da, every parameter gradient, the RMS, zeros and saturation of activations, and carries
+exponents. Of these the prototype measures dL/da alone, PyTorch the parameter gradients alone.
+Each workload has a process of its own, in which its rivals take turns: what PyTorch's indexed loops
+leave in the allocator's hands would slow, or starve, the workloads after them.
 
 Rivals. `proto`: DESIGN section 7's prototypes, written out in prototypes.py; at least as fast means
 a ratio of at least 1. `loop`: PyTorch that keeps dL/dh of every layer and step; a recurrent one
@@ -11,7 +14,7 @@ that with O(T^2) bytes in the backward pass of the indexing. `tuned`: the same l
 with addmm and addcmul, the best we could write. `nn`: torch.nn's fused module where there is one,
 which yields weight gradients alone. Before anything is timed all gradients and norms are compared
 in float64, by the same code: in float32 a deep ReLU net takes other branches after other roundings.
-Rivals take turns and medians are reported. Floors are DESIGN section 7's, PyTorch's time / a
+Medians are reported. Floors are DESIGN section 7's, PyTorch's time / a
 prototype's on another day and with other PyTorch loops: `proto` is the one to judge by.
 """
 
@@ -21,8 +24,11 @@ import argparse
 import datetime
 import gc
 import math
+import multiprocessing
 import os
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +37,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.backend import cpu_name, open_backend
 from engine.network import Network
@@ -296,7 +302,7 @@ def main() -> None:
     options = parser.parse_args()
     print(
         f"{cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
-        f"NumPy {np.__version__}, PyTorch {torch.__version__}; {datetime.date.today()}"
+        f"NumPy {np.__version__} ({blas()}), PyTorch {torch.__version__}; {datetime.date.today()}"
     )
     print(
         "Times are medians in ms; ratios are a rival's time / the engine's, beside their floors.\n"
@@ -306,29 +312,55 @@ def main() -> None:
         f"{'loop':>9}{'ratio':>7}{'floor':>7}"
         f"{'tuned':>9}{'ratio':>7}{'nn':>9}{'ratio':>7}{'floor':>7}"
     )
+    spawn = multiprocessing.get_context("spawn")
     for name in options.only.split(","):
-        workload = WORKLOADS[name]
-        # The indexed loop's backward pass takes gigabytes; fewer steps show the same agreement.
-        short = replace(workload.spec, time_steps=min(workload.spec.time_steps, CHECKED_STEPS))
-        worst = Contest(replace(workload, spec=short), "float64").check()
-        gc.collect()
-        agreed = ", ".join(f"{what} {value:.0e}" for what, value in worst.items())
-        if not all(value <= AGREEMENT for value in worst.values()):
-            raise SystemExit(f"{name}: gradients differ, nothing timed: {agreed}")
-        contest = Contest(workload, "float32")
-        for count in map(int, options.threads.split(",")):
-            with threads(count):
-                median = race(contest.rivals, options.seconds)
-            line = f"{name:4}{workload.title:52}{count:4}{1e3 * median['engine']:9.2f}"
-            for rival in ("proto", "loop", "tuned", "nn"):
-                if rival not in median:
-                    line += " " * (16 if rival == "tuned" else 0)
-                    continue
-                line += f"{1e3 * median[rival]:9.2f}{median[rival] / median['engine']:7.2f}"
-                if rival in ("loop", "nn"):
-                    line += f"{workload.floors.get((rival, count), math.nan):7.2f}"
-            print(line, flush=True)
-        print(f"    gradients differ by at most (float64): {agreed}", flush=True)
+        arguments = (name, [int(count) for count in options.threads.split(",")], options.seconds)
+        process = spawn.Process(target=report, args=arguments)
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"{name}: the process ended with {process.exitcode}")
+
+
+def blas() -> str:
+    """NumPy's BLAS and the kernels it chose: half of every time here is theirs."""
+    numpy_part = f"{os.sep}numpy"
+    for library in threadpool_info():
+        if library["user_api"] == "blas" and numpy_part in library["filepath"]:
+            kernels = library.get("architecture", "unknown")
+            return f"{library['internal_api']} {library['version']}, {kernels} kernels"
+    return "unknown BLAS"
+
+
+def report(name: str, thread_counts: list[int], seconds: float) -> None:
+    """Check one workload's rivals against each other, then print a line for each thread count."""
+    workload = WORKLOADS[name]
+    # The indexed loop's backward pass takes gigabytes; fewer steps show the same agreement.
+    short = replace(workload.spec, time_steps=min(workload.spec.time_steps, CHECKED_STEPS))
+    worst = Contest(replace(workload, spec=short), "float64").check()
+    gc.collect()
+    agreed = ", ".join(f"{what} {value:.0e}" for what, value in worst.items())
+    if not all(value <= AGREEMENT for value in worst.values()):
+        raise SystemExit(f"{name}: gradients differ, nothing timed: {agreed}")
+    contest = Contest(workload, "float32")
+    for count in thread_counts:
+        with threads(count):
+            median = race(contest.rivals, seconds)
+        line = f"{name:4}{workload.title:52}{count:4}{1e3 * median['engine']:9.2f}"
+        for rival in ("proto", "loop", "tuned", "nn"):
+            if rival not in median:
+                line += " " * (16 if rival == "tuned" else 0)
+                continue
+            line += f"{1e3 * median[rival]:9.2f}{median[rival] / median['engine']:7.2f}"
+            if rival in ("loop", "nn"):
+                line += f"{workload.floors.get((rival, count), math.nan):7.2f}"
+        print(line, flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024
+    print(
+        f"    gradients differ by at most (float64): {agreed}; memory peak {peak / 1e9:.1f} GB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
