@@ -17,6 +17,9 @@ from scenarios.store.schema import APPLICATION_ID, latest, migrate, version_of
 #: Only a file named like a database is taken for a damaged one where it is no database at all.
 _SUFFIXES = (".sqlite", ".sqlite3", ".db")
 
+#: Pages of 4 KiB in the WAL before they are moved into the file, which waits for the disk.
+_WAL_PAGES = 4000
+
 
 class _Damaged(Exception):
     """The file is a store, or was one; the message says what SQLite found."""
@@ -141,6 +144,7 @@ def _prepare(db: sqlite3.Connection, path: Path, writable: bool) -> None:
         db.execute("PRAGMA journal_mode = WAL")
         # Enough against a killed process, and a write to the disk only where the WAL is emptied.
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         if version < latest():
             migrate(db)
 

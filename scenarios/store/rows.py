@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from scenarios.events import frame_event, to_json
@@ -20,6 +19,11 @@ _DECIMALS = 6
 #: Up to here every step's arrays are kept, then every 10th step's up to ten times as far, ...
 _EVERY_STEP = 1000
 
+#: What a frame's row and its run's have in common.
+RESULT_COLUMNS = (
+    *("step", "loss", "verdict", "decades", "decades_per_hop", "hops", "axis", "layer"),
+    *("dead_layer", "dead_step", "overflow_layer", "overflow_step"),
+)
 #: What a cell's row and its result call the same.
 _CELL_COLUMNS = (
     *("key", "verdict", "decades", "decades_per_hop", "hops"),
@@ -39,7 +43,7 @@ def keeps_arrays(step: int) -> bool:
 
 
 def result_columns(frame: Frame) -> Row:
-    """What a frame says in single numbers and words: columns of `frames` and of `runs`."""
+    """What a frame says in single numbers and words: RESULT_COLUMNS."""
     verdict, overflow = frame.verdict, frame.overflow
     left = None if overflow is None else (overflow.layer, overflow.step)
     return {
@@ -57,10 +61,13 @@ def result_columns(frame: Frame) -> Row:
 
 def array_columns(frame: Frame) -> Row:
     """The gradient at every layer and time step, and at every parameter, as JSON text."""
+    import numpy as np
+
     parameters = frame.log10_grad_params
+    (sizes,) = _logs(np.array([list(parameters.values())]))
     return {
-        "log10_grad_h": _logs(frame.log10_grad_h),
-        "log10_grad_params": to_json({name: _rounded(value) for name, value in parameters.items()}),
+        "log10_grad_h": _text(_logs(frame.log10_grad_h)),
+        "log10_grad_params": _text(dict(zip(parameters, sizes, strict=True))),
     }
 
 
@@ -117,16 +124,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else finite(round(value, _DECIMALS))
 
 
-def _logs(field: HostArray) -> str:
+def _logs(field: HostArray) -> list[list[float | None]]:
     import numpy as np
 
-    rows = field.round(_DECIMALS).tolist()
-    if not np.isfinite(field).all():
-        rows = [[finite(value) for value in layer] for layer in rows]
-    return _text(rows)
+    rows: list[list[float | None]] = field.round(_DECIMALS).tolist()
+    # Nearly always: looking at every number costs as much as writing it.
+    if np.isfinite(field).all():
+        return rows
+    return [[finite(value) for value in layer] for layer in rows]
 
 
-def _text(value: Sequence[object]) -> str:
+def _text(value: object) -> str:
     import json
 
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -23,7 +23,7 @@ JSON_COLUMNS = frozenset(
 #: What makes version k of version k - 1, version 0 being an empty file.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # run: equal for equal scenarios and devices; step to overflow_step: of the latest frame.
+        # run: equal for equal scenarios and devices; seconds to overflow_step: when it ended.
         """
         CREATE TABLE runs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,

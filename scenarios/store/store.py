@@ -18,6 +18,7 @@ from scenarios.events import to_json
 from scenarios.store.file import explaining, open_file, read_file
 from scenarios.store.place import default_path
 from scenarios.store.rows import (
+    RESULT_COLUMNS,
     Row,
     array_columns,
     cell_columns,
@@ -139,16 +140,15 @@ class Store:
 
         Every step's scalars are kept, its arrays as `scenarios.store.rows.keeps_arrays` says.
         """
-        result = result_columns(frame)
-        row = {"run_id": run_id, **result, "seconds": frame.seconds}
+        row = {"run_id": run_id, **result_columns(frame), "seconds": frame.seconds}
         if keeps_arrays(frame.step):
             row |= array_columns(frame)
         if frame.step == 0:
             row["event"] = whole_frame(frame)
-        with self._transaction():
+        # One statement is a transaction of its own.
+        with explaining(self.path):
             # A step that an interrupt hit between here and its caller comes twice.
-            if self._insert("frames", row, "ON CONFLICT (run_id, step) DO NOTHING"):
-                self._update("runs", run_id, result, "seconds = seconds + ?", frame.seconds)
+            self._insert("frames", row, "ON CONFLICT (run_id, step) DO NOTHING")
 
     def end_run(
         self, run_id: int, last: Frame | None, state: str, error: str | None = None
@@ -165,7 +165,10 @@ class Store:
                     f"UPDATE frames SET {_assignments(row)} WHERE run_id = ? AND step = ?",
                     (*row.values(), *place),
                 )
-            self._update("runs", run_id, {"state": state, "error": error, "ended": _now()})
+            latest = self._latest(run_id)
+            self._update(
+                "runs", run_id, {**latest, "state": state, "error": error, "ended": _now()}
+            )
 
     def begin_sweep(self, definition: Mapping[str, object], cells: int) -> int:
         """Note that a sweep of so many cells begins; its number in the store. Raises StoreError.
@@ -234,6 +237,7 @@ class Store:
     def runs(self, words: Sequence[str] = (), limit: int | None = None) -> list[Row]:
         """The runs, newest first, as rows of the table without its JSON texts. Raises StoreError.
 
+        One that is under way stands as its latest frame does.
         Each of `words` must occur in a run's name, title, kind, activation, task, verdict, state
         or device. A run whose process is gone without an end has the state "cut off".
         """
@@ -267,7 +271,7 @@ class Store:
         with explaining(self.path):
             for row in self._db.execute(f"{query} ORDER BY {order}", values):
                 if "state" in row:
-                    row["state"] = current_state(row)
+                    row |= self._current(table, row)
                 yield tuple(row.values())
 
     def _newest(self, table: str, more: str, words: Sequence[str], limit: int | None) -> list[Row]:
@@ -278,7 +282,7 @@ class Store:
             for row in self._db.execute(query):
                 if limit is not None and len(kept) == limit:
                     break
-                row["state"] = current_state(row)
+                row |= self._current(table, row)
                 if all(_occurs(word, row) for word in words):
                     kept.append(row)
         return kept
@@ -305,17 +309,33 @@ class Store:
         )
         return (done.lastrowid or 0) if done.rowcount else 0
 
-    def _update(self, table: str, number: int, row: Row, more: str = "", *values: object) -> None:
-        assignments = _assignments(row) + (f", {more}" if more else "")
-        self._db.execute(
-            f"UPDATE {table} SET {assignments} WHERE id = ?", (*row.values(), *values, number)
-        )
+    def _update(self, table: str, number: int, row: Row) -> None:
+        query = f"UPDATE {table} SET {_assignments(row)} WHERE id = ?"
+        self._db.execute(query, (*row.values(), number))
+
+    def _current(self, table: str, row: Row) -> Row:
+        """What has changed about a run or a sweep since its row was written."""
+        if row["state"] != "running":
+            return {}
+        latest = self._latest(row["id"]) if table == "runs" else {}
+        return {**latest, "state": current_state(row)}
+
+    def _latest(self, run_id: int) -> Row:
+        """How a run stands by its frames."""
+        query = f"""
+            SELECT {", ".join(RESULT_COLUMNS)},
+                (SELECT sum(seconds) FROM frames WHERE run_id = :run) AS seconds
+            FROM frames WHERE run_id = :run ORDER BY step DESC LIMIT 1
+        """
+        found: Row | None = self._db.execute(query, {"run": run_id}).fetchone()
+        return found or {}
 
     def _mark_cut_off(self, table: str) -> None:
-        """For tools that read the file without this package; `current_state` tells the others."""
-        running = self._db.execute(f"SELECT * FROM {table} WHERE state = 'running'").fetchall()
-        for row in running:
-            self._update(table, row["id"], {"state": current_state(row)})
+        """For tools that read the file without this package: this one looks each time."""
+        query = f"SELECT id, state, host, pid FROM {table} WHERE state = 'running'"
+        for row in self._db.execute(query).fetchall():
+            if current_state(row) != "running":
+                self._update(table, row["id"], self._current(table, row))
 
 
 #: What words are looked for in.

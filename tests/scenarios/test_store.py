@@ -95,6 +95,7 @@ def test_a_run_is_there_while_it_runs(path: Path) -> None:
             store.add_frame(number, frame)
             (row,) = reader.runs()
             assert (row["step"], row["state"]) == (frame.step, "running")
+            assert row["verdict"] == frame.verdict.name
             assert len(list(reader.rows("frames"))) == frame.step + 1
 
 
@@ -141,7 +142,7 @@ def test_a_step_added_twice_counts_once(path: Path) -> None:
         frame = next(run.frames())
         store.add_frame(number, frame)
         store.add_frame(number, frame)
-    assert plain(path, "SELECT seconds FROM runs") == [(frame.seconds,)]
+    assert plain(path, "SELECT seconds FROM frames") == [(frame.seconds,)]
 
 
 def test_runs_newest_first_by_words(path: Path) -> None:
@@ -167,18 +168,19 @@ def test_a_run_whose_process_is_gone_was_cut_off(path: Path) -> None:
         f"run = Run(load('chain-relu', {SMALL!r}))\n"
         f"number = (store := Store.open({str(path)!r})).begin_run("
         "run.scenario, run.device, run.versions)\n"
+        "store.add_frame(number, next(run.frames()))\n"
         "os._exit(0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert plain(path, "SELECT state FROM runs") == [("running",)]
     with Store.open(path, read_only=True) as reader:
-        assert [run["state"] for run in reader.runs()] == ["cut off"]
+        assert [(run["state"], run["step"]) for run in reader.runs()] == [("cut off", 0)]
         names = [name for name, _ in reader.columns("runs")]
         assert [row[names.index("state")] for row in reader.rows("runs")] == ["cut off"]
     run = small_run()
     with Store.open(path) as store:
         store.begin_run(run.scenario, run.device, run.versions)
-    assert plain(path, "SELECT state FROM runs") == [("cut off",), ("running",)]
+    assert plain(path, "SELECT state, step FROM runs") == [("cut off", 0), ("running", None)]
     # On another machine nobody here can tell.
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE runs SET state = 'running', host = 'elsewhere', pid = 1")
