@@ -23,7 +23,7 @@ COMMANDS = {
     "run": "run a scenario here and show what became of its gradient",
     "learn": "why gradients vanish and explode, a page at a time on live numbers",
     "theory": "what the papers predict for a scenario, before anything is run",
-    "runs": "what was run, newest first",
+    "runs": "the runs that are stored, newest first",
     "export": "what the store holds, as CSV, JSON Lines or Parquet",
     "doctor": "what this machine has: devices, versions, terminal",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -345,7 +344,7 @@ _SEARCHED = ("name", "title", "kind", "activation", "task", "verdict", "state", 
 def current_state(row: Mapping[str, Any]) -> str:
     """A run's or sweep's state; "cut off" where its process is gone without a word."""
     state: str = row["state"]
-    if state != "running" or row["host"] != socket.gethostname():
+    if state != "running" or row["host"] != os.uname().nodename:
         return state
     try:
         os.kill(row["pid"], 0)
@@ -374,7 +373,7 @@ def _begun() -> Row:
     return {
         "state": "running",
         "began": _now(),
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "pid": os.getpid(),
     }
 

@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from scenarios.cells import CellResult, failed_cell
 from scenarios.runner import Run
+from scenarios.store.store import Store
 from tests.commands.support import environment, nablascope, script
 from tui.main import main
 
@@ -223,6 +225,37 @@ def test_runs(capsys: Capture, path: Path) -> None:
     assert out.splitlines()[-1] == "and older ones: --limit 4, or 0 for all"
     assert len(said(capsys, "runs", "--limit", "0")[0].splitlines()) == 4
     assert said(capsys, "runs", "nothing-like-it")[0] == "no run has all of these words\n"
+
+
+def test_runs_in_a_narrow_terminal(
+    capsys: Capture, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "adding-indrnn", "--steps", "1")
+    for columns, missing in ((200, set()), (70, {"loss", "path"}), (40, {"loss", "path", "began"})):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        head, row = said(capsys, "runs")[0].splitlines()
+        assert {"loss", "path", "began"} - set(head.split()) == missing
+        assert row.split()[0] == "1"
+
+
+def test_sweeps(capsys: Capture, path: Path) -> None:
+    assert said(capsys, "runs", "--sweeps") == ("no sweep is stored yet\n", "")
+    with Store.open(path) as store:
+        number = store.begin_sweep({"name": "scales"}, 3)
+        done = CellResult("a" * 64, "healthy", -0.5, -0.005, 100, 0.25, 0, seconds=0.5)
+        store.add_cells(
+            number, [({"run.seed": 1}, done), ({"run.seed": 2}, failed_cell("b" * 64, "no room"))]
+        )
+        store.end_sweep(number, "interrupted")
+    head, row = said(capsys, "runs", "--sweeps")[0].splitlines()
+    assert head.split() == ["sweep", "began", "name", "cells", "failed", "state"]
+    assert row.split()[0] == "1" and row.split()[3:] == ["scales", "2/3", "1", "interrupted"]
+    (sweep,) = json.loads(said(capsys, "runs", "--sweeps", "--json")[0])
+    assert (sweep["stored"], sweep["cells"], sweep["state"]) == (2, 3, "interrupted")
+    out, _ = said(capsys, "export", "cells", "--sweep", "1", "--format", "jsonl")
+    one, other = map(json.loads, out.splitlines())
+    assert (one["axes"], one["decades"], one["error"]) == ({"run.seed": 1}, -0.5, None)
+    assert (other["axes"], other["decades"], other["error"]) == ({"run.seed": 2}, None, "no room")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -185,7 +186,7 @@ def test_a_run_whose_process_is_gone_was_cut_off(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE runs SET state = 'running', host = 'elsewhere', pid = 1")
         db.commit()
-    assert socket.gethostname() != "elsewhere"
+    assert os.uname().nodename != "elsewhere"
     with Store.open(path, read_only=True) as reader:
         assert {run["state"] for run in reader.runs()} == {"running"}
 
@@ -571,6 +572,85 @@ def test_a_full_disk_costs_nothing_that_was_stored(
     assert plain(path, "PRAGMA integrity_check") == [("ok",)]
 
 
+# Stores that nobody may write to
+
+#: An ordinary user's number, for tests that root runs.
+NOBODY = 65534
+
+
+def tell(path: Path) -> Iterator[str]:
+    """What a user meets at `path`: a line each for reading and for writing."""
+    for read_only in (True, False):
+        try:
+            with Store.open(path, read_only=read_only, patience=0.05) as store:
+                if not read_only:
+                    store.begin_sweep(DEFINITION, 1)
+                yield f"{len(store.runs())} runs"
+        except StoreError as error:
+            yield str(error).replace(str(path), "PATH")
+
+
+def as_an_ordinary_user(path: Path) -> list[str]:
+    if os.getuid() != 0:
+        return list(tell(path))
+    # Forked: this Python and its packages may lie where only root can read.
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.write(writing, "\n".join(tell(path)).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as file:
+        return file.read().splitlines()
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder where an ordinary user may read, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+        os.chmod(folder, 0o755)
+
+
+WRITE_PROTECTED = "PATH: write-protected, or its folder is; name another --store FILE"
+
+
+def test_a_write_protected_store_can_be_read(public: Path) -> None:
+    path = public / "runs.sqlite"
+    filled(path)
+    path.chmod(0o444)
+    public.chmod(0o555)
+    assert as_an_ordinary_user(path) == ["3 runs", WRITE_PROTECTED]
+    # A folder that can be written to is no help.
+    public.chmod(0o777)
+    assert as_an_ordinary_user(path) == ["3 runs", WRITE_PROTECTED]
+
+
+def test_a_store_in_a_write_protected_folder_can_be_read(public: Path) -> None:
+    path = public / "runs.sqlite"
+    filled(path)
+    path.chmod(0o666)
+    public.chmod(0o555)
+    assert as_an_ordinary_user(path) == ["3 runs", WRITE_PROTECTED]
+
+
+def test_a_damaged_store_that_cannot_be_moved_stays(public: Path) -> None:
+    path = public / "runs.sqlite"
+    broken = damage_header(filled(path))
+    path.write_bytes(broken)
+    public.chmod(0o555)
+    line = "PATH: damaged (file is not a database) and cannot be set aside: permission denied"
+    assert as_an_ordinary_user(path) == [line, line]
+    assert path.read_bytes() == broken
+
+
 # Places
 
 
@@ -580,6 +660,22 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "platform", "linux")
     assert default_path({}) == tmp_path / "nablascope" / "runs.sqlite"
     assert default_path({"NABLASCOPE_STORE": ""}) == default_path({})
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.sqlite", "100%25?mode=ro#x.sqlite", "größe.sqlite", "//x.db"]
+)
+def test_any_name_will_do(tmp_path: Path, name: str) -> None:
+    with Store.open(f"{tmp_path}/{name}") as store:
+        store_run(store, small_run())
+    assert plain(tmp_path / name.strip("/"), "SELECT name FROM runs") == [("rnn-tanh",)]
+
+
+def test_a_relative_name_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.open("runs.sqlite") as store:
+        store_run(store, small_run())
+    assert plain(tmp_path / "runs.sqlite", "SELECT name FROM runs") == [("rnn-tanh",)]
 
 
 def test_the_users_store_comes_with_its_folder(

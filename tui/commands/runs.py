@@ -1,18 +1,20 @@
-"""nablascope runs: what was run, newest first."""
+"""nablascope runs: the runs that are stored, or the sweeps, newest first."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from scenarios.errors import ScenarioError
 from tui.commands.console import VERDICT_STYLES, styled, width, write
 from tui.commands.storing import add_store, read_store
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Row: TypeAlias = dict[str, Any]
+#: The columns of a table by their heads, each with how a row fills it.
+Columns: TypeAlias = dict[str, Callable[[Row], str]]
 
 #: How many runs a list without --limit shows.
 _LIMIT = 20
@@ -24,8 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "words",
         metavar="WORD",
         nargs="*",
-        help="only runs with every WORD in their name, title, kind, task, verdict, state or device",
+        help="only those with every WORD in their name, kind, task, verdict, state, ...",
     )
+    parser.add_argument("--sweeps", action="store_true", help="the sweeps instead")
     parser.add_argument("--json", action="store_true", help="an array of JSON objects")
     parser.add_argument(
         "--limit",
@@ -37,13 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print the runs."""
+    """Print the runs, or the sweeps."""
     limit = _checked(args.limit)
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     with read_store(args) or nullcontext() as store:
         if store is not None:
+            ask = store.sweeps if args.sweeps else store.runs
             # One more than is shown tells whether there are more.
-            found = store.runs(args.words, limit + 1 if limit else None)
+            found = ask(args.words, limit + 1 if limit else None)
     shown = found[:limit] if limit else found
     if args.json:
         import json
@@ -51,10 +55,14 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(shown, indent=2, allow_nan=False))
         return 0
     if not shown:
+        what = "sweep" if args.sweeps else "run"
         some = store is not None and args.words
-        write("no run has all of these words" if some else "no run is stored yet")
+        write(f"no {what} has all of these words" if some else f"no {what} is stored yet")
         return 0
-    _write_table(shown)
+    if args.sweeps:
+        _write_table(shown, _SWEEP_COLUMNS, _SWEEP_NUMBERS, ())
+    else:
+        _write_table(shown, _RUN_COLUMNS, _RUN_NUMBERS, _DROPPED)
     if len(found) > len(shown):
         write(styled(f"and older ones: --limit {2 * limit}, or 0 for all", "dim"))
     return 0
@@ -67,23 +75,13 @@ def _checked(written: str) -> int:
     return int(written[:9])
 
 
-def _write_table(runs: list[dict[str, Any]]) -> None:
-    columns: dict[str, Callable[[dict[str, Any]], str]] = {
-        "run": lambda run: str(run["id"]),
-        "began": _began,
-        "scenario": lambda run: str(run["name"]),
-        "path": _path,
-        "steps": lambda run: f"{'-' if run['step'] is None else run['step']}/{run['steps']}",
-        "loss": lambda run: "-" if run["loss"] is None else f"{run['loss']:.4g}",
-        "decades": lambda run: "-" if run["decades"] is None else f"{run['decades']:+.1f}",
-        "verdict": lambda run: run["verdict"] or "-",
-        "state": lambda run: run["state"],
-    }
-    rows = [{name: column(run) for name, column in columns.items()} for run in runs]
-    numbers = ("run", "steps", "loss", "decades")
+def _write_table(
+    found: list[Row], columns: Columns, numbers: Sequence[str], dropped: Sequence[str]
+) -> None:
+    """One line a row; a terminal too narrow for all of it does without `dropped`, in turn."""
+    rows = [{name: column(row) for name, column in columns.items()} for row in found]
     sizes = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
-    # What a narrow terminal can best do without goes first.
-    for name in ("loss", "path", "began"):
+    for name in dropped:
         if sum(sizes.values()) + 2 * len(sizes) - 2 > width():
             del sizes[name]
 
@@ -92,20 +90,54 @@ def _write_table(runs: list[dict[str, Any]]) -> None:
             name: cells[name].rjust(size) if name in numbers else cells[name].ljust(size)
             for name, size in sizes.items()
         }
-        padded["verdict"] = styled(padded["verdict"], *styles)
+        if "verdict" in padded:
+            padded["verdict"] = styled(padded["verdict"], *styles)
         return "  ".join(padded.values()).rstrip()
 
     write(styled(line({name: name for name in columns}), "bold"))
     for row in rows:
-        write(line(row, *VERDICT_STYLES.get(row["verdict"], ())))
+        write(line(row, *VERDICT_STYLES.get(row.get("verdict", ""), ())))
 
 
-def _began(run: dict[str, Any]) -> str:
+def _began(row: Row) -> str:
     """In local time."""
-    return datetime.fromisoformat(run["began"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    return datetime.fromisoformat(row["began"]).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _path(run: dict[str, Any]) -> str:
+def _path(run: Row) -> str:
     if run["time_steps"] is not None:
         return f"{run['time_steps']} steps"
     return f"{run['depth']} layers"
+
+
+def _of(done: int | None, asked: int) -> str:
+    return f"{'-' if done is None else done}/{asked}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+_RUN_COLUMNS: Columns = {
+    "run": lambda run: str(run["id"]),
+    "began": _began,
+    "scenario": lambda run: run["name"],
+    "path": _path,
+    "steps": lambda run: _of(run["step"], run["steps"]),
+    "loss": lambda run: _number(run["loss"], ".4g"),
+    "decades": lambda run: _number(run["decades"], "+.1f"),
+    "verdict": lambda run: run["verdict"] or "-",
+    "state": lambda run: run["state"],
+}
+_RUN_NUMBERS = ("run", "steps", "loss", "decades")
+#: What a narrow terminal can best do without goes first.
+_DROPPED = ("loss", "path", "began")
+_SWEEP_COLUMNS: Columns = {
+    "sweep": lambda sweep: str(sweep["id"]),
+    "began": _began,
+    "name": lambda sweep: sweep["name"],
+    "cells": lambda sweep: _of(sweep["stored"], sweep["cells"]),
+    "failed": lambda sweep: str(sweep["failed"]),
+    "state": lambda sweep: sweep["state"],
+}
+_SWEEP_NUMBERS = ("sweep", "cells", "failed")
