@@ -4,6 +4,9 @@ import scenarios
 
 for frame in scenarios.run("rnn-relu", {"task.time_steps": 200}):
     print(frame.step, frame.loss, frame.verdict.name)
+
+for cell in scenarios.sweep("mlp-tanh-depth", {"network.hidden_size": 32}):
+    print(cell.values, cell.result.verdict, cell.result.decades)
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.frame import Frame
+    from scenarios.sweeps.run import SweepStore, SweptCell
 
 
 def run(source: str | Path, overrides: Mapping[str, object] | None = None) -> Iterator[Frame]:
@@ -27,3 +31,28 @@ def run(source: str | Path, overrides: Mapping[str, object] | None = None) -> It
     from scenarios.scenario import load
 
     return Run(load(source, overrides)).frames()
+
+
+def sweep(
+    source: str | Path,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    workers: int | None = None,
+    store: SweepStore | None = None,
+    fresh: bool = False,
+) -> Iterator[SweptCell]:
+    """Run a sweep, a name of the sweeps' catalogue or a TOML file, and yield its cells as they end.
+
+    `overrides` maps dotted keys to values, as --set does: of the base scenario, or of an axis one
+    value or a list. `workers` are processes here, one a core if it is None; with 1, or on a GPU,
+    all is done in this process. Cells that `store`, a `scenarios.store.store.Store`, holds already
+    are yielded from there unless `fresh`, and the others stored before they are yielded. Raises
+    `scenarios.errors.ScenarioError` at once where the sweep cannot be run.
+    """
+    from scenarios.sweeps.definition import load_sweep
+    from scenarios.sweeps.executors import local_executor
+    from scenarios.sweeps.run import SweepRun
+
+    loaded = load_sweep(source, overrides)
+    executor = local_executor(workers, loaded.base.run.device)
+    return SweepRun(loaded, executor, store, fresh=fresh).cells()

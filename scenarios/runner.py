@@ -98,7 +98,7 @@ class Run:
                 target = self._backend.asarray(targets)[None]
                 self.input, self.target = inputs, targets
             fields = network.evaluate(x, target)
-            yield _frame(scenario, fields, step, time.perf_counter() - begin)
+            yield frame_of(scenario, fields, 0, step, time.perf_counter() - begin)
 
     def jacobian(self) -> JacobianSpectrum:
         """Singular values of the end-to-end Jacobian of the network as it is now.
@@ -114,22 +114,23 @@ class Run:
         return jacobian_spectrum(self.network, inputs[None])
 
 
-def _frame(scenario: Scenario, fields: Fields, step: int, seconds: float) -> Frame:
-    overflow = fields.overflow[0]
+def frame_of(scenario: Scenario, fields: Fields, cell: int, step: int, seconds: float) -> Frame:
+    """One cell's share of what a stack showed, judged."""
+    overflow = fields.overflow[cell]
     recurrent = ARCHITECTURES[scenario.network.kind].recurrent
     return Frame(
         step=step,
-        loss=float(fields.loss[0]),
-        log10_grad_h=fields.log10_grad_h[0],
-        log10_grad_a=None if fields.log10_grad_a is None else fields.log10_grad_a[0],
-        log10_grad_gates={gate: field[0] for gate, field in fields.log10_grad_gates.items()},
-        log10_path={name: field[0] for name, field in fields.log10_path.items()},
-        log10_grad_params={name: float(v[0]) for name, v in fields.log10_grad_params.items()},
-        activation_rms=fields.activation_rms[0],
-        zero_fraction=fields.zero_fraction[0],
-        saturated_fraction=fields.saturated_fraction[0],
+        loss=float(fields.loss[cell]),
+        log10_grad_h=fields.log10_grad_h[cell],
+        log10_grad_a=None if fields.log10_grad_a is None else fields.log10_grad_a[cell],
+        log10_grad_gates={gate: field[cell] for gate, field in fields.log10_grad_gates.items()},
+        log10_path={name: field[cell] for name, field in fields.log10_path.items()},
+        log10_grad_params={name: float(v[cell]) for name, v in fields.log10_grad_params.items()},
+        activation_rms=fields.activation_rms[cell],
+        zero_fraction=fields.zero_fraction[cell],
+        saturated_fraction=fields.saturated_fraction[cell],
         overflow=overflow,
-        verdict=judge(fields.log10_grad_h[0], recurrent, overflow),
+        verdict=judge(fields.log10_grad_h[cell], recurrent, overflow),
         seconds=seconds,
     )
 

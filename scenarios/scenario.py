@@ -165,8 +165,7 @@ def load(
     file = catalogue.find(source)
     shown = str(source)
     values, texts = split(read(file, shown), shown)
-    resolved = resolve(values, source=shown)
-    scenario = _assemble({**named_after(file), **texts}, resolved, shown)
+    scenario = scenario_of(values, {**named_after(file), **texts}, shown)
     if not overrides:
         return scenario
     return scenario.with_changes(overrides, source=overrides_source, origins=origins)
@@ -175,7 +174,15 @@ def load(
 def define(name: str, title: str, values: Mapping[str, object], *, question: str = "") -> Scenario:
     """A scenario that is written in no file, from values by dotted key. Raises ScenarioError."""
     texts = {"name": name, "title": title, "question": question, "source": ""}
-    return _assemble(texts, resolve(values, source=name), name)
+    return scenario_of(values, texts, name)
+
+
+def scenario_of(values: Mapping[str, object], texts: Mapping[str, str], origin: str) -> Scenario:
+    """The scenario of unchecked values by dotted key, and of all its texts.
+
+    Error lines name `origin`. Raises ScenarioError.
+    """
+    return _assemble(texts, resolve(values, source=origin), origin)
 
 
 def parse_assignment(text: str, source: str = "--set") -> tuple[str, object]:

@@ -20,6 +20,11 @@ def leave_one_core(environ: MutableMapping[str, str]) -> None:
         environ.setdefault(variable, threads)
 
 
+def one_thread(environ: MutableMapping[str, str]) -> None:
+    """Ask for one thread, for a process that works beside others on every core."""
+    environ.update(dict.fromkeys(_VARIABLES, "1"))
+
+
 def cores() -> int:
     """Cores this process may use, which a container can limit."""
     if hasattr(os, "sched_getaffinity"):

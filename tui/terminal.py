@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from textual.filter import LineFilter
 
 from tui.ascii import to_ascii
+from tui.colours import Colours as Colours
 
 if TYPE_CHECKING:
     from rich.segment import Segment
     from textual.app import App
     from textual.color import Color
-
-
-class Colours(IntEnum):
-    """How finely a terminal tells colours apart."""
-
-    NONE = 0
-    SIXTEEN = 16
-    MANY = 256
 
 
 def colours_of(app: App[Any]) -> Colours:

@@ -181,3 +181,16 @@ def power(decades: float) -> str:
     """A power of ten with one decimal, as in 10^-5.9."""
     # Adding 0.0 turns a rounded -0.0 into 0.0.
     return f"10^{round(decades, 1) + 0.0:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, as in "0.4 s", "42 s", "3 min", "2.5 h" or "12 days"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:,.0f} days"

@@ -6,13 +6,14 @@ at 3 decades are the verdict's own: everything between them is healthy and nearl
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.color import Color
 from rich.style import Style
 
-from tui.terminal import Colours
+from tui.colours import Colours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,8 @@ LEVELS = (
     Level(60, "#9d360a", 1, "%"),
     Level(100, "#7a2406", 1, "#"),
 )
+#: Where each level but the first starts.
+_LIMITS = tuple(level.low for level in LEVELS[1:])
 #: The limits a legend names.
 NAMED_LIMITS = (-100, -30, -10, -3, 3, 10, 30, 100)
 
@@ -72,11 +75,15 @@ def levels_of(decades: HostArray, values: HostArray) -> NDArray[np.int8]:
     """
     import numpy as np
 
-    limits = np.array([level.low for level in LEVELS[1:]])
-    levels = np.searchsorted(limits, decades, side="right").astype(np.int8)
+    levels = np.searchsorted(_LIMITS, decades, side="right").astype(np.int8)
     levels[np.isneginf(values)] = ZERO
     levels[np.isnan(values)] = OVERFLOW
     return levels
+
+
+def level_of(decades: float) -> int:
+    """The level of one number of decades."""
+    return bisect_right(_LIMITS, decades)
 
 
 def character(level: int) -> str:

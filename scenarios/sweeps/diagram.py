@@ -1,0 +1,267 @@
+"""The phase diagram: every cell's decades, reduced over seeds, across two of the sweep's axes."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from scenarios.errors import ScenarioError
+from scenarios.schema import FIELDS, Value
+from scenarios.sweeps.axes import SEED, Axis, rounded
+from scenarios.sweeps.definition import SAMPLED
+
+if TYPE_CHECKING:
+    from scenarios.sweeps.definition import Sweep
+    from scenarios.sweeps.run import SweptCell
+
+#: Bins across and up where cells are drawn from an interval.
+_BINS = (32, 16)
+
+#: What a point of the diagram shows: a number of decades, or why it has none.
+State: TypeAlias = Literal["decades", "dead", "overflow", "failed", "empty"]
+
+#: The prediction of each scale's critical value.
+_CRITICAL = {
+    "init.weight_scale": "critical_weight_scale",
+    "init.recurrent_scale": "critical_recurrent_scale",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place of the diagram; `decades` is None unless `state` is "decades"."""
+
+    state: State
+    decades: float | None = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The cells of one place, so far."""
+
+    decades: array[float] = field(default_factory=lambda: array("d"))
+    dead: int = 0
+    overflow: int = 0
+    failed: int = 0
+
+    def add(self, cell: SweptCell) -> None:
+        result = cell.result
+        if result.error is not None:
+            self.failed += 1
+        elif result.verdict == "overflow":
+            self.overflow += 1
+        elif result.verdict == "dead":
+            self.dead += 1
+        elif result.decades is not None:
+            self.decades.append(result.decades)
+
+    def reduced(self, how: str) -> Point:
+        numbers = len(self.decades) + self.dead
+        if not numbers + self.overflow:
+            return Point("failed" if self.failed else "empty")
+        if self.overflow >= numbers:
+            return Point("overflow")
+        # An exact zero is minus infinity decades, whichever way they are reduced.
+        value = reduce_decades([-math.inf] * self.dead + self.decades.tolist(), how)
+        return Point("dead") if value == -math.inf else Point("decades", value)
+
+
+def reduce_decades(decades: Sequence[float], how: str) -> float:
+    """Decades of several seeds as one number, by one of `definition.REDUCE`."""
+    from statistics import fmean, median
+
+    if how == "median":
+        return median(decades)
+    if how == "mean_of_logs":
+        return fmean(decades)
+    largest = max(decades)
+    if not math.isfinite(largest):
+        return largest
+    return largest + math.log10(fmean(10.0 ** (value - largest) for value in decades))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One side of the diagram: a value for every column or row, in order.
+
+    `edges` are the inner borders between them where cells are sorted into bins, else empty.
+    """
+
+    field: str
+    title: str
+    values: tuple[Value, ...]
+    edges: tuple[float, ...] = ()
+
+    def place(self, value: Value) -> int:
+        """Which column or row a cell's value belongs to."""
+        if self.edges:
+            return bisect_right(self.edges, float(value))
+        return self.values.index(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture: what the axes beside x and y are, and a point for every row and column."""
+
+    values: dict[str, Value]
+    rows: list[list[Point]]
+
+
+class Diagram:
+    """Collects a sweep's cells as they come; takes memory for their decades and no more.
+
+    Attributes:
+        x, y: the two sides, y None for a single row.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.x = _scale(sweep, sweep.axis(sweep.x), _BINS[0])
+        self.y = None if sweep.y is None else _scale(sweep, sweep.axis(sweep.y), _BINS[1])
+        sides = (sweep.x, sweep.y)
+        # What is zipped goes along with x; what is drawn from an interval is averaged over.
+        apart = [] if sweep.combine == "zip" else sweep.varied
+        self._others = [a for a in apart if a.field not in sides and a.interval is None]
+        self._tallies: dict[tuple[Value, ...], dict[tuple[int, int], _Tally]] = {}
+        self._columns = _places(self.x)
+        self._rows = {} if self.y is None else _places(self.y)
+
+    def add(self, cell: SweptCell) -> None:
+        """Count one more cell."""
+        panel = tuple(cell.values[axis.field] for axis in self._others)
+        column = self._place(self.x, self._columns, cell)
+        row = 0 if self.y is None else self._place(self.y, self._rows, cell)
+        self._tallies.setdefault(panel, {}).setdefault((row, column), _Tally()).add(cell)
+
+    @staticmethod
+    def _place(scale: Scale, places: dict[Value, int], cell: SweptCell) -> int:
+        value = cell.values[scale.field]
+        return scale.place(value) if scale.edges else places[value]
+
+    def panels(self) -> list[Panel]:
+        """The pictures as they are now, one for every combination of the other axes' values."""
+        height = 1 if self.y is None else len(self.y.values)
+        found = []
+        for key in product(*(axis.values for axis in self._others)):
+            tallies = self._tallies.get(key, {})
+            rows = [
+                [
+                    tallies.get((row, column), _Tally()).reduced(self.sweep.reduce)
+                    for column in range(len(self.x.values))
+                ]
+                for row in range(height)
+            ]
+            fields = (axis.field for axis in self._others)
+            found.append(Panel(dict(zip(fields, key, strict=True)), rows))
+        return found
+
+
+def _places(scale: Scale) -> dict[Value, int]:
+    return {value: place for place, value in enumerate(scale.values)}
+
+
+def _scale(sweep: Sweep, axis: Axis, bins: int) -> Scale:
+    title = FIELDS[axis.field].title
+    if axis.interval is None:
+        return Scale(axis.field, title, axis.values)
+    low, high = axis.interval
+    shares = [index / bins for index in range(1, bins)]
+    middles = [(index + 0.5) / bins for index in range(bins)]
+
+    def at(share: float) -> float:
+        return low * (high / low) ** share if axis.log else low + (high - low) * share
+
+    values = tuple(rounded(at(share)) for share in middles)
+    return Scale(axis.field, title, values, tuple(map(at, shares)))
+
+
+@dataclass(frozen=True, slots=True)
+class TheoryLine:
+    """Where theory puts the edge between vanishing and exploding.
+
+    Attributes:
+        across: whether the critical scale lies on the x axis, one value for every row; else it
+            lies on the y axis, one for every column.
+        values: the critical scale there, None where theory is silent.
+        reason: why, where it is silent throughout; None where it speaks.
+        theory: whose theory it is.
+    """
+
+    across: bool
+    values: tuple[float | None, ...]
+    reason: str | None
+    theory: str
+
+
+def theory_line(diagram: Diagram, panel: Panel) -> TheoryLine | None:
+    """The critical scale over one picture, None where neither axis is a scale of weights."""
+    x, y = diagram.x, diagram.y
+    across = x.field in _CRITICAL
+    if across:
+        scale, other = x, y
+    elif y is not None and y.field in _CRITICAL:
+        scale, other = y, x
+    else:
+        return None
+    from scenarios.predictions import predict
+
+    sweep = diagram.sweep
+    start = {} if sweep.combine in SAMPLED else panel.values
+    found: list[float | None] = []
+    reason, theory = None, ""
+    for value in (None,) if other is None else other.values:
+        changes: dict[str, Value] = dict(start)
+        if other is not None and value is not None:
+            changes[other.field] = _whole_if_needed(other.field, value)
+        try:
+            prediction = predict(sweep.base.with_changes(changes, source=sweep.origin))
+        except (ScenarioError, ValueError) as error:
+            found.append(None)
+            reason = reason or str(error)
+            continue
+        name = _CRITICAL[scale.field]
+        found.append(getattr(prediction, name))
+        reason = reason or prediction.reasons.get(name)
+        theory = theory or prediction.theory
+    spoken = any(value is not None for value in found)
+    return TheoryLine(across, tuple(found), None if spoken else reason, theory)
+
+
+def _whole_if_needed(key: str, value: Value) -> Value:
+    whole = FIELDS[key].type is int and isinstance(value, float)
+    return round(float(value)) if whole else value
+
+
+def diagram_event(diagram: Diagram) -> dict[str, Any]:
+    """The diagram as plain values for JSON: rows from the first y value to the last."""
+    panels = []
+    for panel in diagram.panels():
+        line = theory_line(diagram, panel)
+        theory = None
+        if line is not None:
+            theory = {
+                "field": diagram.x.field if line.across else diagram.sweep.y,
+                "critical": list(line.values),
+                "reason": line.reason,
+            }
+        panels.append(
+            {
+                "values": panel.values,
+                "decades": [[point.decades for point in row] for row in panel.rows],
+                "state": [[point.state for point in row] for row in panel.rows],
+                "theory": theory,
+            }
+        )
+    y = diagram.y
+    return {
+        "x": {"field": diagram.x.field, "values": list(diagram.x.values)},
+        "y": None if y is None else {"field": y.field, "values": list(y.values)},
+        "reduce": diagram.sweep.reduce,
+        "seeds": 1 if diagram.sweep.seeds is None else len(diagram.sweep.axis(SEED).values),
+        "panels": panels,
+    }

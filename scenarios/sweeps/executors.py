@@ -1,0 +1,288 @@
+"""Where batches of cells are run: in this process, in processes beside it, or elsewhere.
+
+An executor takes batches and gives back what became of their cells; it stores nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Protocol
+
+from scenarios.threads import cores, one_thread
+
+if TYPE_CHECKING:
+    from scenarios.cells import CellResult
+    from scenarios.sweeps.stack import Batch
+
+#: Imported by name, so that what it sends back unpickles as this package's own classes.
+_WORKER = (
+    "import sys; from multiprocessing.connection import Connection; "
+    "from scenarios.sweeps.executors import serve; serve(Connection(int(sys.argv[1])))"
+)
+
+#: How often a lone cell may take its process with it before it counts as failed.
+_MOST_DEATHS = 2
+
+
+class ExecutorError(Exception):
+    """Nothing can be run there; `str()` is one line that says why."""
+
+
+class Executor(Protocol):
+    """Runs batches, in any order.
+
+    Attributes:
+        workers: how many batches can run at once.
+        place: where they run, in a few words.
+    """
+
+    workers: int
+    place: str
+
+    @property
+    def full(self) -> bool:
+        """Whether there is work enough for now."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether results are still to come."""
+
+    def submit(self, batch: Batch) -> None:
+        """Take a batch. Raises ExecutorError."""
+
+    def collect(self) -> list[CellResult]:
+        """Wait for one batch that is done, and return its cells' results.
+
+        A batch whose process died is run again; only a cell that ends its process every time is
+        given up, as failed. Raises ExecutorError where nothing can be run any more.
+        """
+
+    def close(self) -> None:
+        """Stop, whatever is under way."""
+
+
+class InProcess:
+    """One batch after another, here: for one core, one GPU, or a debugger."""
+
+    workers = 1
+    place = "this process"
+
+    def __init__(self) -> None:
+        self._batches: deque[Batch] = deque()
+
+    @property
+    def full(self) -> bool:
+        return bool(self._batches)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._batches)
+
+    def submit(self, batch: Batch) -> None:
+        self._batches.append(batch)
+
+    def collect(self) -> list[CellResult]:
+        from scenarios.sweeps.stack import run_batch
+
+        return run_batch(self._batches.popleft())
+
+    def close(self) -> None:
+        self._batches.clear()
+
+
+class LocalProcesses:
+    """Processes on this machine, one BLAS thread each.
+
+    Our own and not concurrent.futures', where one process that is killed breaks the whole pool.
+    With `gpus` above 0 each process sees one of them.
+    """
+
+    def __init__(self, workers: int, gpus: int = 0) -> None:
+        self.workers = workers
+        self.place = f"{workers} processes"
+        self._gpus = gpus
+        self._processes: dict[Connection, _Process] = {}
+        self._waiting: deque[tuple[Batch, int]] = deque()
+
+    @property
+    def full(self) -> bool:
+        # One batch a process in reserve, so that none stands idle while results are stored.
+        return len(self._waiting) >= self.workers
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting) or any(p.batch is not None for p in self._processes.values())
+
+    def submit(self, batch: Batch) -> None:
+        self._waiting.append((batch, 0))
+        self._hand_out()
+
+    def collect(self) -> list[CellResult]:
+        while True:
+            self._hand_out()
+            ready = wait(list(self._processes))
+            for connection in ready:
+                assert isinstance(connection, Connection)
+                process = self._processes[connection]
+                try:
+                    results: list[CellResult] | None = connection.recv()
+                except (EOFError, OSError):
+                    results = self._bury(connection)
+                else:
+                    if results is None:
+                        process.started = True
+                        continue
+                    process.batch = None
+                if results:
+                    self._hand_out()
+                    return results
+
+    def close(self) -> None:
+        for connection, process in self._processes.items():
+            connection.close()
+            process.end()
+        self._processes.clear()
+        self._waiting.clear()
+
+    def _hand_out(self) -> None:
+        """Give every idle process a batch, and start processes while there are too few."""
+        while self._waiting:
+            idle = next((c for c, p in self._processes.items() if p.batch is None), None)
+            if idle is None:
+                if len(self._processes) >= self.workers:
+                    return
+                idle = self._start()
+            process = self._processes[idle]
+            process.batch, process.deaths = self._waiting.popleft()
+            try:
+                idle.send(process.batch)
+            except OSError:
+                # It died while idle; `collect` finds out and gives the batch to another.
+                return
+
+    def _start(self) -> Connection:
+        numbers = {process.number for process in self._processes.values()}
+        number = next(n for n in range(self.workers) if n not in numbers)
+        near, far = socket.socketpair()
+        environment = dict(os.environ)
+        one_thread(environment)
+        if self._gpus:
+            _show_one_gpu(environment, number % self._gpus)
+        # -P keeps the current folder off the path. Standard input is the life line: it closes when
+        # this process ends, however it ends.
+        with far:
+            popen = subprocess.Popen(
+                [sys.executable, "-P", "-c", _WORKER, str(far.fileno())],
+                pass_fds=[far.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        connection = Connection(near.detach())
+        self._processes[connection] = _Process(number, popen)
+        return connection
+
+    def _bury(self, connection: Connection) -> list[CellResult]:
+        """A process died: what it was at is tried again, in halves; a lone cell not for ever."""
+        process = self._processes.pop(connection)
+        connection.close()
+        code = process.end()
+        if not process.started:
+            raise ExecutorError(f"worker processes do not start: {_ending(code)}")
+        batch, deaths = process.batch, process.deaths + 1
+        if batch is None:
+            return []
+        if len(batch) > 1:
+            # The first death may be chance; from the second on, find the cell that is to blame.
+            half = len(batch) // 2 if deaths > 1 else len(batch)
+            parts = [batch.part(0, half), batch.part(half, len(batch))]
+            self._waiting.extendleft((part, deaths) for part in reversed(parts) if len(part))
+            return []
+        if deaths <= _MOST_DEATHS:
+            self._waiting.appendleft((batch, deaths))
+            return []
+        return batch.failed(f"its process was ended every time, last by {_ending(code)}")
+
+
+class _Process:
+    """One process: what it is at, and how often that has ended a process before."""
+
+    def __init__(self, number: int, popen: subprocess.Popen[bytes]) -> None:
+        self.number = number
+        self.started = False
+        self.batch: Batch | None = None
+        self.deaths = 0
+        self._popen = popen
+
+    def end(self) -> int:
+        """Kill it if it lives, and return its exit code."""
+        self._popen.kill()
+        assert self._popen.stdin is not None
+        self._popen.stdin.close()
+        return self._popen.wait()
+
+
+def local_executor(workers: int | None, device: str) -> Executor:
+    """This machine: `workers` processes, by default one a core, or one a GPU on `device`.
+
+    A lone worker is this process itself.
+    """
+    gpus = _gpus(device)
+    wanted = workers or (gpus if gpus else cores())
+    if wanted == 1:
+        return InProcess()
+    # A device asked for by its number stays that one.
+    return LocalProcesses(wanted, 0 if ":" in device else gpus)
+
+
+def _gpus(device: str) -> int:
+    """How many GPUs a sweep on `device` would use."""
+    if device == "cpu":
+        return 0
+    if ":" in device:
+        return 1
+    from engine.backend import probe_devices
+
+    return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name
+
+
+def _show_one_gpu(environment: dict[str, str], place: int) -> None:
+    variable = "CUDA_VISIBLE_DEVICES"
+    visible = [name for name in environment.get(variable, "").split(",") if name]
+    environment[variable] = visible[place] if place < len(visible) else str(place)
+
+
+def serve(connection: Connection) -> None:
+    """Run the batches that a `LocalProcesses` sends, until it closes or ends."""
+    # Ctrl+C goes to every process of the terminal; the one that stores decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from scenarios.sweeps.stack import run_batch
+
+    try:
+        connection.send(None)
+        while True:
+            connection.send(run_batch(connection.recv()))
+    except (EOFError, OSError):
+        # The other end has closed: nobody wants results any more.
+        return
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)
+    os._exit(1)

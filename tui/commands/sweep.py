@@ -1,0 +1,221 @@
+"""nablascope sweep: a grid of scenarios, run here or on a cluster, and its phase diagram."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenarios.errors import ScenarioError
+from scenarios.threads import cores, one_thread
+from tui.commands.console import paragraph, styled, width, write
+from tui.commands.interrupt import Interrupt
+from tui.commands.output import check, replacing
+from tui.commands.storing import add_store, open_store
+from tui.words import duration
+
+if TYPE_CHECKING:
+    from scenarios.store.store import Store
+    from scenarios.sweeps.definition import Sweep
+    from scenarios.sweeps.executors import Executor
+    from scenarios.sweeps.run import SweepRun
+    from tui.commands.sweep_report import SweepReport
+
+#: A sweep of more cells, or of more seconds as far as anyone can tell, needs --yes.
+_MANY_CELLS = 100_000
+_MANY_SECONDS = 1800.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "sweep",
+        metavar="SWEEP",
+        nargs="?",
+        help="a sweep's name, or the path of a .toml file; without it, the sweeps are listed",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="assignments",
+        help="change the base scenario, as in network.hidden_size=32, or an axis's values, "
+        "as in run.seed=[0,1]; may be repeated",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", help="processes to run cells in; by default one a core"
+    )
+    parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--fresh", action="store_true", help="run cells that are stored, too")
+    parser.add_argument("--json", action="store_true", help="JSON lines: start, cells, end")
+    parser.add_argument(
+        "--export", metavar="FILE", help="write the cells to a .csv, .jsonl or .parquet file"
+    )
+    parser.add_argument("--yes", action="store_true", help="run it, however large it is")
+    parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
+    add_store(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the sweep and report."""
+    if args.sweep is None:
+        return _list(as_json=args.json)
+    # Before NumPy is imported: every process computes on one core.
+    one_thread(os.environ)
+    sweep = _load(args)
+    workers = None if args.workers is None else _checked_workers(args.workers)
+    target, form = _export_target(args.export)
+    if not args.yes:
+        _check_size(sweep, workers)
+    from scenarios.sweeps.executors import local_executor
+
+    executor = local_executor(workers, sweep.base.run.device)
+    with ExitStack() as stack:
+        kept = open_store(args)
+        store = kept
+        if store is None and target is not None:
+            # What is exported comes from a store, if only for as long as this takes.
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            store = _temporary_store(folder)
+        if store is not None:
+            stack.enter_context(store)
+        return _run(args, sweep, executor, store, kept, target, form)
+
+
+def _run(
+    args: argparse.Namespace,
+    sweep: Sweep,
+    executor: Executor,
+    store: Store | None,
+    kept: Store | None,
+    target: Path | None,
+    form: str,
+) -> int:
+    from scenarios.sweeps.executors import ExecutorError
+    from scenarios.sweeps.run import SweepRun
+    from tui.commands.sweep_report import JsonSweepReport, SweepReport, TextSweepReport
+
+    kind = JsonSweepReport if args.json else SweepReport if args.quiet else TextSweepReport
+    report: SweepReport = kind(sweep)
+    run = SweepRun(sweep, executor, store, fresh=args.fresh)
+    interrupted = False
+    with Interrupt() as interrupt:
+        try:
+            report.start(executor)
+            for cell in run.cells():
+                report.cell(cell)
+                if interrupt.asked or (report.unread and kept is None and target is None):
+                    run.stop()
+        except KeyboardInterrupt:
+            interrupted = True
+        except ExecutorError as error:
+            report.close()
+            print(f"{sweep.origin}: {error}", file=sys.stderr)
+            return 1
+        finally:
+            report.close()
+        interrupted = interrupted or interrupt.asked
+        report.end(interrupted=interrupted)
+    if target is not None and store is not None and not _exported(args, store, run, target, form):
+        return 1
+    if not args.json and not args.quiet:
+        _say_where(kept, run, args.export)
+    return 130 if interrupted else 1 if report.failed else 0
+
+
+def _load(args: argparse.Namespace) -> Sweep:
+    from scenarios.scenario import parse_assignment
+    from scenarios.sweeps.definition import load_sweep
+
+    changes = dict(parse_assignment(assignment) for assignment in args.assignments)
+    if args.device is not None:
+        changes["run.device"] = args.device
+    return load_sweep(args.sweep, changes, overrides_source="--set")
+
+
+def _checked_workers(written: str) -> int:
+    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= 1024):
+        allowed = "must be a whole number from 1 to 1024"
+        raise ScenarioError("--workers", allowed, key=written or '""')
+    return int(written)
+
+
+def _export_target(written: str | None) -> tuple[Path | None, str]:
+    if written is None:
+        return None, ""
+    from scenarios.store.export import check_format
+
+    form = Path(written).suffix.removeprefix(".")
+    if form not in ("csv", "jsonl", "parquet"):
+        allowed = "must end in .csv, .jsonl or .parquet"
+        raise ScenarioError("--export", allowed, key=written or '""')
+    check_format(form, "--export")
+    return check("--export", written), form
+
+
+def _check_size(sweep: Sweep, workers: int | None) -> None:
+    """Refuse what is probably a mistake: a sweep of very many cells, or of hours."""
+    from scenarios.sweeps.estimate import estimated_seconds
+
+    count = workers or cores()
+    seconds = estimated_seconds(sweep, count)
+    if sweep.cells <= _MANY_CELLS and (seconds is None or seconds <= _MANY_SECONDS):
+        return
+    cells = "1 cell" if sweep.cells == 1 else f"{sweep.cells:,} cells"
+    takes = "" if seconds is None else f", about {duration(seconds)} on {count} cores"
+    raise ScenarioError(sweep.origin, f"{cells}{takes}; add --yes to run them")
+
+
+def _temporary_store(folder: str) -> Store:
+    from scenarios.store.store import Store
+
+    return Store.open(Path(folder) / "sweep.sqlite")
+
+
+def _exported(
+    args: argparse.Namespace, store: Store, run: SweepRun, target: Path, form: str
+) -> bool:
+    from scenarios.store.export import export
+
+    try:
+        with replacing(target) as file:
+            export(store, "cells", form, file, run.sweep_id)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        line = ScenarioError("--export", f"not written: {reason}", key=args.export)
+        print(line, file=sys.stderr)
+        return False
+    return True
+
+
+def _say_where(kept: Store | None, run: SweepRun, exported: str | None) -> None:
+    if kept is not None:
+        write(f"stored in {kept.path}")
+        number = run.sweep_id
+        write(styled(f"nablascope export cells --sweep {number} writes them as CSV", "dim"))
+    if exported is not None:
+        write(f"written to {exported}")
+
+
+def _list(*, as_json: bool) -> int:
+    from scenarios.sweeps.catalogue import entries
+
+    found = entries()
+    if as_json:
+        import json
+
+        print(json.dumps([entry._asdict() for entry in found], indent=2))
+        return 0
+    longest = max(len(entry.name) for entry in found)
+    for entry in found:
+        write(f"{styled(entry.name.ljust(longest), 'bold')}  {entry.title}")
+        indent = " " * (longest + 2)
+        write(styled(paragraph(entry.question, indent, min(width(), 100)), "dim"))
+    write()
+    write("nablascope sweep NAME runs one and draws its phase diagram.")
+    return 0
