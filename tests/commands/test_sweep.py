@@ -1,0 +1,191 @@
+"""nablascope sweep, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.support import environment, nablascope, script
+
+#: 12 cells that take no time.
+SMALL = (
+    *("--set", "network.hidden_size=4", "--set", "task.batch_size=2", "--set", "task.input_size=3"),
+    *("--set", "task.time_steps=[5,8]", "--set", "init.recurrent_scale=[0.5,1,2]"),
+    *("--set", "run.seed=[0,1]", "--device", "cpu", "--workers", "1"),
+)
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in output.splitlines()]
+
+
+def test_json_streams_every_cell_and_ends_with_the_diagram(tmp_path: Path) -> None:
+    done = nablascope("sweep", "rnn-tanh-time", *SMALL, "--json", "--no-store")
+    start, *cells, end = events(done.stdout)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert start["event"] == "start" and start["cells"] == 12
+    assert {cell["event"] for cell in cells} == {"cell"}
+    assert sorted(cell["index"] for cell in cells) == list(range(12))
+    assert all(cell["verdict"] and cell["error"] is None for cell in cells)
+    diagram = end["diagram"]
+    assert (end["cells"], end["failed"], end["interrupted"]) == (12, 0, False)
+    assert diagram["x"] == {"field": "init.recurrent_scale", "values": [0.5, 1.0, 2.0]}
+    assert diagram["y"] == {"field": "task.time_steps", "values": [5, 8]}
+    (panel,) = diagram["panels"]
+    assert [len(row) for row in panel["decades"]] == [3, 3]
+    of_first = [
+        cell["decades"]
+        for cell in cells
+        if cell["values"]["task.time_steps"] == 5 and cell["values"]["init.recurrent_scale"] == 0.5
+    ]
+    assert panel["decades"][0][0] == pytest.approx(sum(of_first) / 2, abs=1e-5)
+    assert len(panel["theory"]["critical"]) == 2
+
+
+def test_the_diagram_in_a_plain_shell(tmp_path: Path) -> None:
+    store = str(tmp_path / "runs.sqlite")
+    done = nablascope("sweep", "rnn-tanh-time", *SMALL, "--store", store)
+    lines = done.stdout.splitlines()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert any(line.strip() == "recurrent scale" for line in lines)
+    top, bottom = (next(line for line in lines if line.startswith(f"{steps} ")) for steps in (8, 5))
+    assert lines.index(top) < lines.index(bottom)
+    # Shorter sequences lose less, and every cell is there.
+    assert set(bottom[2:]) <= set("=-│") and "│" in bottom and len(bottom) == 2 + 3 * 6
+    assert any(line.startswith("12 of 12 cells: 12 run") for line in lines)
+    assert f"stored in {store}" in lines
+    ascii_only = nablascope(
+        "sweep", "rnn-tanh-time", *SMALL, "--store", store, env={"LC_ALL": "C", "LANG": "C"}
+    )
+    assert ascii_only.stdout.isascii()
+    assert "12 were stored before" in ascii_only.stdout
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_export_writes_every_cell(tmp_path: Path, store: bool) -> None:
+    target = tmp_path / "cells.jsonl"
+    keep = ("--store", str(tmp_path / "runs.sqlite")) if store else ("--no-store",)
+    done = nablascope("sweep", "rnn-tanh-time", *SMALL, *keep, "--quiet", "--export", str(target))
+    rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(rows) == 12 and all(row["verdict"] for row in rows)
+    assert (tmp_path / "runs.sqlite").exists() == store
+
+
+def test_without_a_name_the_sweeps_are_listed() -> None:
+    words = nablascope("sweep")
+    listed = json.loads(nablascope("sweep", "--json").stdout)
+
+    assert words.returncode == 0
+    assert "mlp-tanh-depth" in [entry["name"] for entry in listed]
+    assert all(entry["title"] in words.stdout for entry in listed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("rnn-tahn-time",), "rnn-tahn-time: neither a sweep of the catalogue nor a file; did"),
+        (("rnn-tanh-time", "--workers", "0"), "--workers: 0: must be a whole number from 1"),
+        (("rnn-tanh-time", "--set", "init.scale=1"), "--set: init.scale = 1: unknown key"),
+        (("rnn-tanh-time", "--device", "gpu"), 'run.device = "gpu": not one of auto, cpu, cuda'),
+        (("rnn-tanh-time", "--export", "x.xls"), "--export: x.xls: must end in .csv, .jsonl or"),
+        (("rnn-tanh-time", "--set", "run.seed=[]"), "list = an array: must be an array of one"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple[str, ...], line: str) -> None:
+    done = nablascope("sweep", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert line in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_far_too_much_says_how_much_and_asks(tmp_path: Path) -> None:
+    seeds = f"run.seed={list(range(40))}"
+    many = nablascope("sweep", "rnn-tanh-time", "--set", "training.steps=100000", "--set", seeds)
+
+    assert (many.returncode, many.stdout) == (2, "")
+    assert "6,960 cells, about " in many.stderr and "add --yes" in many.stderr
+
+
+def test_a_cell_that_fails_is_shown_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.toml"
+    file.write_text(
+        'base = "indrnn"\n[network]\nhidden_size = 3\n[task]\ntime_steps = 4\n[training]\n'
+        'steps = 0\n[[axes]]\nfield = "init.recurrent_lower"\nlist = [0.1, 0.9]\n'
+        '[[axes]]\nfield = "init.recurrent_upper"\nlist = [0.5, 2.0]\n',
+        encoding="utf-8",
+    )
+    done = nablascope("sweep", str(file), "--no-store", "--workers", "1")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 cell failed: " in done.stdout and "must not be above" in done.stdout
+    assert "4 of 4 cells" in done.stdout
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "runs.sqlite"
+    arguments = [
+        *("sweep", "rnn-tanh-time", "--store", str(store), "--device", "cpu", "--workers", "2"),
+        *("--set", "network.hidden_size=8", "--set", "training.steps=30", "--json"),
+    ]
+    process = subprocess.Popen(
+        [script(), *arguments], stdout=subprocess.PIPE, env=environment(), cwd="/", text=True
+    )
+    assert process.stdout is not None
+    read = [process.stdout.readline() for _ in range(5)]
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    process.wait(timeout=60)
+    done = events("".join(read) + rest)
+
+    assert process.returncode == 130
+    assert done[-1]["interrupted"] is True
+    with sqlite3.connect(store) as db:
+        (stored,) = db.execute("SELECT count(*) FROM cells").fetchone()
+    assert stored == done[-1]["cells"] == len(done) - 2 < done[0]["cells"]
+
+
+def test_killed_at_any_moment_no_finished_cell_is_lost_or_run_twice(tmp_path: Path) -> None:
+    store = tmp_path / "runs.sqlite"
+    arguments = [
+        *("sweep", "rnn-tanh-time", "--store", str(store), "--device", "cpu", "--workers", "2"),
+        *("--set", "network.hidden_size=8", "--set", "task.batch_size=4", "--json"),
+    ]
+    before: set[str] = set()
+    for delay in (0.6, 0.9, 1.2):
+        process = subprocess.Popen(
+            [script(), *arguments],
+            stdout=subprocess.DEVNULL,
+            env=environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if store.exists():
+            with sqlite3.connect(store) as db:
+                assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                rows = [axes for (axes,) in db.execute("SELECT axes FROM cells")]
+            assert len(rows) == len(set(rows)) and before <= set(rows)
+            before = set(rows)
+    _, *cells, end = events(nablascope(*arguments).stdout)
+
+    assert end["cells"] == 870 and {cell["index"] for cell in cells} == set(range(870))
+    kept = {json.dumps(cell["values"], separators=(",", ":")) for cell in cells if cell["stored"]}
+    assert kept == before
