@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 
+from scenarios.threads import leave_one_core
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
 
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
     from engine.frame import Frame
     from scenarios.scenario import Scenario
     from scenarios.worker import Worker
+    from tui.lab.screen import LabScreen
 
+
+#: The name under which the lesson keeps its place while another screen is shown.
+LEARN = "learn"
 
 _FAINT_ANSI = "ansi_bright_black"
 
@@ -30,6 +36,12 @@ def _scenario_provider() -> type[Provider]:
     from tui.palette import ScenarioProvider
 
     return ScenarioProvider
+
+
+def _page_provider() -> type[Provider]:
+    from tui.palette import PageProvider
+
+    return PageProvider
 
 
 class NablascopeApp(App[None]):
@@ -48,9 +60,10 @@ class NablascopeApp(App[None]):
     TITLE = "nablascope"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {_scenario_provider}
+    COMMANDS = App.COMMANDS | {_scenario_provider, _page_provider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
+        Binding("L", "learn", "learn", tooltip="The lesson, from the first question on"),
         Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
         Binding("s", "save_picture", "Save picture", show=False),
         Binding("w", "save_scenario", "Write scenario", show=False),
@@ -69,8 +82,6 @@ class NablascopeApp(App[None]):
         folder: Path | None = None,
         received: Callable[[Frame], None] | None = None,
     ) -> None:
-        import os
-
         # Without colour Textual would still send greys; with ansi_color it sends none at all.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.colours = colours_of(self) if colours is None else colours
@@ -144,26 +155,54 @@ class NablascopeApp(App[None]):
 
         self.push_screen(HelpScreen())
 
+    def action_learn(self, page: str | None = None) -> None:
+        """Open the lesson where it was left, or at a page."""
+        from tui.learn.screen import LearnScreen
+
+        if not self.is_screen_installed(LEARN):
+            self.install_screen(LearnScreen(self.size), LEARN)
+        if not isinstance(self.screen, LearnScreen):
+            self.push_screen(LEARN)
+        lesson = self.get_screen(LEARN)
+        if page is not None and isinstance(lesson, LearnScreen):
+            lesson.open_page(page)
+
+    def run_scenario(self, name: str) -> None:
+        """Run a scenario of the catalogue, in the Lab."""
+        self._show_lab().run_scenario(name)
+
+    def open_in_lab(self, scenario: Scenario) -> None:
+        """Run a scenario that is in no catalogue, in the Lab."""
+        self._show_lab().run_unlisted(scenario)
+
+    def _show_lab(self) -> LabScreen:
+        from tui.lab.screen import LabScreen
+
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        assert isinstance(self.screen, LabScreen)
+        return self.screen
+
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file."""
         self._save(".svg", self.export_screenshot(title="nablascope"))
 
     def action_save_scenario(self) -> None:
         """Save the scenario as a TOML file."""
-        from tui.lab.screen import LabScreen
-
-        for screen in self.screen_stack:
-            if isinstance(screen, LabScreen):
-                self._save(".toml", screen.session.scenario.to_toml())
+        for screen in reversed(self.screen_stack):
+            scenario = getattr(screen, "scenario", None)
+            if scenario is not None:
+                self._save(".toml", scenario.to_toml())
+                return
 
     def _save(self, suffix: str, text: str) -> None:
-        from tui.lab.screen import LabScreen
         from tui.save import save_new
 
-        names = [s.session.label for s in self.screen_stack if isinstance(s, LabScreen)]
+        # The topmost screen that has a name: a dialogue over it has none.
+        name = next(s.label for s in reversed(self.screen_stack) if hasattr(s, "label"))
         folder = self._folder or Path.cwd()
         try:
-            path = save_new(folder, names[0], suffix, text)
+            path = save_new(folder, name, suffix, text)
         except OSError as error:
             self.notify(f"{folder}: {error.strerror}; nothing was saved", severity="error")
             return
@@ -172,6 +211,8 @@ class NablascopeApp(App[None]):
 
 def run_app(scenario: Scenario | None, *, device: str | None = None) -> int:
     """Open the app and return its exit code: 0, or what a crash left."""
+    # Before NumPy is imported; the engine's own process does the same.
+    leave_one_core(os.environ)
     app = NablascopeApp(scenario, device=device)
     app.run()
     return app.return_code or 0

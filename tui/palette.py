@@ -1,38 +1,75 @@
-"""The command palette's way to every scenario."""
+"""The command palette's way to every scenario and every page of the lesson, from any screen."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tui.lab.screen import LabScreen
+if TYPE_CHECKING:
+    from tui.app import NablascopeApp
 
 
-class ScenarioProvider(Provider):
-    """Runs a scenario of the catalogue."""
+class _Goal(NamedTuple):
+    """One line: what it says, what else can be typed for it, what it is about, what it does."""
+
+    title: str
+    name: str
+    help: str
+    act: Callable[[], None]
+
+
+class _Goals(Provider):
+    """Lists its goals; a subclass says which."""
+
+    @abstractmethod
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """Everything there is."""
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
-        from scenarios.catalogue import entries
-
-        if isinstance(self.screen, LabScreen):
-            for entry in entries():
-                run = partial(self.screen.run_scenario, entry.name)
-                yield DiscoveryHit(f"Run {entry.title}", run, help=" ".join(entry.question.split()))
+        for goal in self._goals():
+            yield DiscoveryHit(goal.title, goal.act, help=goal.help)
 
     async def search(self, query: str) -> Hits:
         """Those that match what is typed."""
-        from scenarios.catalogue import entries
-
-        if not isinstance(self.screen, LabScreen):
-            return
         matcher = self.matcher(query)
-        for entry in entries():
-            words = f"Run {entry.title} ({entry.name})"
+        for goal in self._goals():
+            words = f"{goal.title} ({goal.name})"
             score = matcher.match(words)
             if score > 0:
-                run = partial(self.screen.run_scenario, entry.name)
-                yield Hit(
-                    score, matcher.highlight(words), run, help=" ".join(entry.question.split())
-                )
+                yield Hit(score, matcher.highlight(words), goal.act, help=goal.help)
+
+    def _goals(self) -> Iterator[_Goal]:
+        from tui.app import NablascopeApp
+
+        assert isinstance(self.app, NablascopeApp)
+        return self.goals(self.app)
+
+
+class ScenarioProvider(_Goals):
+    """Runs a scenario of the catalogue."""
+
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """One for each."""
+        from scenarios.catalogue import entries
+
+        for entry in entries():
+            run = partial(app.run_scenario, entry.name)
+            question = " ".join(entry.question.split())
+            yield _Goal(f"Run {entry.title}", entry.name, question, run)
+
+
+class PageProvider(_Goals):
+    """Opens a page of the lesson."""
+
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """One for each."""
+        from scenarios.lesson.pages import PAGES, number_of
+
+        for page in PAGES:
+            opened = partial(app.action_learn, page.name)
+            yield _Goal(f"Page {number_of(page)}: {page.title}", page.name, page.source, opened)

@@ -12,6 +12,7 @@ from tui.strips import StripWidget, line_of
 
 _SIGNS = {
     "starting": "…",
+    "computing": "…",
     "running": "▶",
     "paused": "‖",
     "finished": "■",
@@ -32,10 +33,11 @@ class TitleBar(StripWidget):
         super().__init__(id=id)
         self._text, self._state = "", ""
 
-    def show(self, text: str, state: Enum) -> None:
-        """Show what runs, and whether it does."""
-        if (text, state.value) != (self._text, self._state):
-            self._text, self._state = text, str(state.value)
+    def show(self, text: str, state: Enum | None) -> None:
+        """Show what this is about, and what it is doing, if anything."""
+        shown = "" if state is None else str(state.value)
+        if (text, shown) != (self._text, self._state):
+            self._text, self._state = text, shown
             self.redraw()
 
     def draw(self, size: Size) -> list[Strip]:

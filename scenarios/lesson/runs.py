@@ -24,7 +24,8 @@ def small(page: str, title: str, values: Mapping[str, object]) -> Scenario:
     """The scenario of a page."""
     from scenarios.scenario import define
 
-    return define(f"learn-{page}", title, {**_SETTINGS, **values})
+    question = "A run of the lesson: L goes back to the page it belongs to."
+    return define(f"learn-{page}", title, {**_SETTINGS, **values}, question=question)
 
 
 def recurrent(page: str, title: str, kind: str, values: Mapping[str, object]) -> Scenario:

@@ -183,6 +183,24 @@ class LabScreen(Screen[None]):
         self._catalogue.point_at(name)
         self._restarted()
 
+    def run_unlisted(self, scenario: Scenario) -> None:
+        """Run a scenario that the catalogue does not have."""
+        self.session.choose(scenario)
+        self._catalogue.mark(scenario.name)
+        self._restarted()
+        # The catalogue's cursor is on another one; it has the caption again when it moves.
+        self._picture.caption.show("", scenario.question)
+
+    @property
+    def label(self) -> str:
+        """What a saved picture of it is called."""
+        return self.session.label
+
+    @property
+    def scenario(self) -> Scenario:
+        """What runs."""
+        return self.session.scenario
+
     def change(self, key: str, value: object) -> None:
         """Run with another value, or say by the control why not."""
         try:

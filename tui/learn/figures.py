@@ -203,7 +203,7 @@ def table(block: Table, width: int, unicode: bool) -> list[Line]:
     if spare < len(widths) - 1:
         return _listed(block, width, unicode)
     gap = min(max(spare // max(len(widths) - 1, 1), 1), 3)
-    lines: list[Line] = []
+    lines = _title(block, width, unicode)
     for row in (heads, *rows):
         line: Line = [("  ", "text")]
         for place, entry in enumerate(row):
@@ -214,9 +214,13 @@ def table(block: Table, width: int, unicode: bool) -> list[Line]:
     return lines
 
 
+def _title(block: Table, width: int, unicode: bool) -> list[Line]:
+    return wrapped(block.title, width, "dim", unicode=unicode) if block.title else []
+
+
 def _listed(block: Table, width: int, unicode: bool) -> list[Line]:
     """A table too wide for its columns: a sentence a row."""
-    lines: list[Line] = []
+    lines = _title(block, width, unicode)
     for first, *rest in block.rows:
         said = (f"{head} {text}".strip() for head, text in zip(block.header[1:], rest, strict=True))
         sentence = wrapped(f"{first}: {', '.join(said)}", width - 4, unicode=unicode)

@@ -62,12 +62,12 @@ def _compute(settings: Settings) -> Reading:
         ),
         Text("Put one into the other, down to layer 1, and nothing but a long product is left:"),
         Formula(("∂L/∂h₁ = ∂L/∂h_D ⊙ [φ′(a_D)] · {W_Dᵀ} ⊙ ··· ⊙ [φ′(a₂)] · {W₂ᵀ}",)),
-        Text(
-            f"Live, from the loss down, {activation_title(activation)} with gain {gain:g}; sizes "
-            "are RMS over units and examples:"
-        ),
         Table(
-            "<>>>>", ("layer", "|∂L/∂h|", "times [φ′]", "times {W}", "= |∂L/∂h| below"), tuple(rows)
+            "<>>>>",
+            ("layer", "|∂L/∂h|", "times [φ′]", "times {W}", "= |∂L/∂h| below"),
+            tuple(rows),
+            f"live, from the loss down: {activation_title(activation)}, gain {gain:g}; sizes are "
+            "RMS over units and examples",
         ),
         Text(
             f"Over all {depth - 1} hops [φ′] *{change(sum(slopes))}* and {{W}} "

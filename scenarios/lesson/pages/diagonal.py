@@ -52,10 +52,7 @@ def _compute(settings: Settings) -> Reading:
                 "yₜ = xₜ · W · {W_s} + yₜ₋₁ · {U},      {U} = {W_s}⁻¹ · diag({u}) · {W_s}",
             )
         ),
-        Text(
-            "The second line is an RNN with a full matrix U whose eigenvalues are the u. Both "
-            f"networks, built side by side with {units} units:"
-        ),
+        Text("The second line is an RNN with a full matrix U, and the eigenvalues of U are the u."),
         Table(
             "<>>",
             ("", "IndRNN + layer", "RNN"),
@@ -63,6 +60,7 @@ def _compute(settings: Settings) -> Reading:
                 ("numbers in the recurrence", f"{units}", f"{units * units}"),
                 ("loss", f"{one.loss:.6g}", f"{other.loss:.6g}"),
             ),
+            f"both networks, {units} units, on the same data",
         ),
         Text(
             "The losses agree, and the gradients of W do, to a relative "

@@ -63,8 +63,8 @@ def _compute(settings: Settings) -> Reading:
         ),
         Formula(
             (
-                "∂L/∂h₁ = ∂L/∂h_T ⊙ [φ′(a_T)] · {Uᵀ} ⊙ ··· ⊙ [φ′(a₃)] · {Uᵀ} ⊙ [φ′(a₂)] · {Uᵀ}",
-                "linear φ:  U = Q Λ Q⁻¹,  so  U^t = Q Λ^t Q⁻¹  and each eigenvalue becomes λ^t",
+                "∂L/∂h₁ = ∂L/∂h_T ⊙ [φ′(a_T)] · {Uᵀ} ⊙ ··· ⊙ [φ′(a₂)] · {Uᵀ}",
+                "linear φ:  U = Q Λ Q⁻¹,  so  U^t = Q Λ^t Q⁻¹:  each λ becomes λ^t",
             )
         ),
         Beside(
@@ -85,8 +85,12 @@ def _compute(settings: Settings) -> Reading:
             f"steps that makes *{power(straight[0])}*; measured, with {activation_title(chosen)}: "
             f"*{power(total)}*. {_circle(radius)}"
         ),
-        Text("The same U under other activations, each split into its two parts:"),
-        Table("<<<>", ("φ", "[φ′]", "{U}", f"over {hops} steps"), tuple(rows)),
+        Table(
+            "<<<>",
+            ("φ", "[φ′]", "{U}", f"over {hops} steps"),
+            tuple(rows),
+            "the same U under four activations, each split into its two parts",
+        ),
         Text(
             "None of these slopes exceeds 1, so [φ′] only ever takes. Where {U} shrinks, every φ "
             "makes it worse; where {U} grows, φ would have to take exactly as much, at every "

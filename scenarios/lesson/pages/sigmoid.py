@@ -58,7 +58,7 @@ def _compute(settings: Settings) -> Reading:
             f"{weight:g}, no bias. What is left of the product is the slopes. "
             + (
                 "A sigmoid's slope is φ′(a) = φ(a)(1 − φ(a)), largest at a = 0, where it is "
-                "*1/4*. Ten layers multiply ten of them:"
+                f"*1/4*. {depth} layers multiply {depth} of them:"
                 if activation == "sigmoid"
                 else f"The slope of {name} is at most *{steepest:.4g}*. The product of all:"
             )
