@@ -122,13 +122,26 @@ def test_a_scenario_is_needed(capsys: Capture) -> None:
 
 def test_doctor_json(capsys: Capture) -> None:
     found = json.loads(printed(capsys, "doctor", "--json"))
-    assert set(found) == {"devices", "versions", "blas", "terminal"}
+    assert set(found) == {"devices", "versions", "blas", "store", "terminal"}
     cpu = found["devices"][0]
     assert cpu["device"] == "cpu" and cpu["name"] and cpu["cores"] >= 1
     assert 0 < cpu["available_bytes"] <= cpu["memory_bytes"]
     assert set(found["versions"]) >= {"python", "numpy", "cupy", "textual", "plotext"}
     assert found["blas"]["name"]
     assert found["terminal"]["attached"] is False and found["terminal"]["size"] is None
+
+
+def test_doctor_tells_where_the_store_is(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "runs.sqlite"
+    monkeypatch.setenv("NABLASCOPE_STORE", str(path))
+    assert f"\nstore\n  {path}, not there yet\n" in printed(capsys, "doctor")
+    path.write_bytes(b"0" * 3 * 2**20)
+    assert f"\nstore\n  {path}, 3.0 MiB\n" in printed(capsys, "doctor")
+    assert json.loads(printed(capsys, "doctor", "--json"))["store"]["bytes"] == 3 * 2**20
+    # Looked at, not touched.
+    assert path.read_bytes() == b"0" * 3 * 2**20
 
 
 def test_doctor_tells_why_there_is_no_gpu(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ def execute(args: argparse.Namespace) -> int:
         "devices": devices(),
         "versions": versions(),
         "blas": blas(),
+        "store": store(),
         "terminal": terminal(),
     }
     if args.json:
@@ -42,6 +43,10 @@ def execute(args: argparse.Namespace) -> int:
     for name, text in found["versions"].items():
         write(f"  {name:<12}{text or 'not installed'}")
     write(f"  {'BLAS':<12}{_blas_line(found['blas'])}")
+    write()
+    write(styled("store", "bold"))
+    size = found["store"]["bytes"]
+    write(f"  {found['store']['path']}, {'not there yet' if size is None else _mib(size)}")
     write()
     write(styled("terminal", "bold"))
     for name, value in found["terminal"].items():
@@ -73,11 +78,13 @@ def devices() -> list[dict[str, Any]]:
 def versions() -> dict[str, str | None]:
     """Installed versions; None for what is not there."""
     import platform
+    import sqlite3
 
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _PACKAGES:
         found[package] = _version(package)
     found["cupy"] = _cupy_version()
+    found["sqlite"] = sqlite3.sqlite_version
     return found
 
 
@@ -129,6 +136,18 @@ def _openblas_threads() -> int | None:
     return None
 
 
+def store() -> dict[str, Any]:
+    """Where runs are stored, and how large that file is; it is not opened."""
+    from scenarios.store.place import default_path
+
+    path = default_path()
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = None
+    return {"path": str(path), "bytes": size}
+
+
 def terminal() -> dict[str, Any]:
     """What stdout is connected to."""
     import shutil
@@ -177,6 +196,10 @@ def _blas_line(found: dict[str, Any]) -> str:
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
 
 
 def _plain(value: object) -> str:
