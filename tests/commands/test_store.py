@@ -88,7 +88,7 @@ def test_a_store_that_does_not_work_stops_only_who_asked_for_it(
     assert run(capsys, "rnn-relu", "--store", str(nowhere), code=2) == ("", f"{line}\n")
     monkeypatch.setenv("NABLASCOPE_STORE", str(nowhere))
     out, err = run(capsys, "rnn-relu", "--steps", "0", "--json")
-    assert err.startswith(f"{nowhere}: ") and err.endswith("; this run is not stored\n")
+    assert err.startswith(f"{nowhere}: ") and err.endswith("; nothing is stored\n")
     assert err.count("\n") == 1
     assert json.loads(out.splitlines()[-1])["event"] == "end"
 

@@ -40,7 +40,7 @@ def open_store(args: argparse.Namespace) -> Store | None:
     except StoreError as error:
         if args.store is not None:
             raise
-        warn(f"{error}; this run is not stored")
+        warn(f"{error}; nothing is stored")
         return None
     _tell(store)
     return store
