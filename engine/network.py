@@ -22,6 +22,7 @@ from engine.constraint import RecurrentBound
 from engine.errors import ForwardOverflow, MemoryShortage
 from engine.initialisers import INITIALISERS
 from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
+from engine.losses import LOSSES
 from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_log2_rms
 from engine.normalisation import plan_normalisation
 from engine.verdict import Overflow
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from engine.backend import Backend
     from engine.layer import Layer
     from engine.linearisation import Hop
+    from engine.losses import Judgement
     from engine.optimizers import Optimizer
     from engine.spec import InitSpec, NetworkSpec
 
@@ -46,6 +48,7 @@ class Fields:
 
     Attributes:
         loss: (S,).
+        accuracy: (S,), the share of samples classified rightly; None where nothing is classified.
         log10_grad_h, log10_grad_a, activation_rms, zero_fraction, saturated_fraction:
             (S, layers, time_steps), as in `engine.frame.Frame`.
         log10_grad_gates: the same by gate for cells with gates, whose log10_grad_a is None.
@@ -59,6 +62,7 @@ class Fields:
     """
 
     loss: HostArray
+    accuracy: HostArray | None
     log10_grad_h: HostArray
     log10_grad_a: HostArray | None
     log10_grad_gates: dict[str, HostArray]
@@ -103,7 +107,7 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
         samples = max(samples, spec.time_steps * spec.batch_size * prod(shape[:-1]))
     parameters["readout.W"] = (shape[-1], spec.output_size)
     parameters["readout.b"] = (spec.output_size,)
-    steps = spec.time_steps if spec.depth > 1 else 1
+    steps = spec.time_steps if spec.depth > 1 else spec.readout_steps
     shared["grad"] = (cells, steps, spec.batch_size, widest)
     shared["ones"] = (max(samples, *shared.get("ones", (0,))),)
     return _NetworkPlan(layers, shared, parameters)
@@ -120,7 +124,8 @@ def workspace_bytes(spec: NetworkSpec, cells: int = 1, slots: int = 0) -> int:
     values += sum(prod(shape) for shape in plan.shared.values())
     values += cells * (2 + slots) * sum(prod(shape) for shape in plan.parameters.values())
     samples = cells * spec.batch_size
-    values += samples * (spec.time_steps * prod(spec.input_shape) + 3 * spec.output_size)
+    outputs = spec.readout_steps * spec.output_size
+    values += samples * (spec.time_steps * prod(spec.input_shape) + 3 * outputs)
     return values * width
 
 
@@ -164,6 +169,7 @@ class Network:
 
         self.spec = spec
         self.cells = cells
+        self._loss = LOSSES[spec.loss]
         self.backend = backend
         needed, available = workspace_bytes(spec, self.cells, slots), backend.available_bytes()
         if needed > available:
@@ -294,31 +300,31 @@ class Network:
         """Forward, loss, full backward and every probe.
 
         `x` is (S, T, B, *input_shape) with T = 1 for feed-forward networks, `target`
-        (S, B, output_size); both on the backend's device. The loss is the mean squared error over
-        batch and outputs.
+        (S, B, output_size), or (S, K, B, output_size) where the last K > 1 steps are read; both on
+        the backend's device. The loss is that of the spec (engine/losses.py).
         """
         import numpy as np
 
         with np.errstate(all="ignore"):
             # Read here, x is in cache for the first layer.
             log2_x = log2_rms(self.backend, x)
-            error = self._forward(x, target)
-            loss = self._mean_square(error)
-            self._backward(x, log2_x, error)
-            return self._fields(loss)
+            judgement = self._judge(x, target)
+            self._backward(x, log2_x, judgement.gradient)
+            return self._fields(judgement)
 
     def loss(self, x: Array, target: Array) -> HostArray:
         """The loss of each cell, (S,), from a forward pass alone."""
+        return self.judge(x, target).loss
+
+    def judge(self, x: Array, target: Array) -> Judgement:
+        """Each sample's loss, and whether it is classified rightly, from a forward pass alone.
+
+        Arguments are those of `evaluate`; the parameters' gradients stay as they are.
+        """
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return self._mean_square(self._forward(x, target))
-
-    def _mean_square(self, error: Array) -> HostArray:
-        # In float64, so that a large but finite error has a finite loss.
-        host = self.backend.to_host(error).astype("float64")
-        result: HostArray = (host * host).mean(axis=(1, 2))
-        return result
+            return self._judge(x, target)
 
     def linearise(self, x: Array) -> list[Hop]:
         """The factors of the Jacobian at the first sample of the first cell, in forward order.
@@ -338,13 +344,14 @@ class Network:
                 chain = chain[-1:]
             return [hop for layer, read in chain for hop in layer.linearise(read)]
 
-    def _forward(self, x: Array, target: Array) -> Array:
-        """The error y - target, (S, B, outputs)."""
-        self._features = self._pool(self._output_of(x)[:, -1])
+    def _judge(self, x: Array, target: Array) -> Judgement:
+        read = self._output_of(x)[:, -self.spec.readout_steps :]
+        # Steps and samples are one axis here: the readout treats them alike.
+        self._features = self._pool(read.reshape(self.cells, -1, *read.shape[3:]))
         y = self.backend.xp.matmul(self._features, self.parameters["readout.W"])
         y += self.parameters["readout.b"][:, None]
-        y -= target
-        return y
+        y = y.reshape(*read.shape[:3], y.shape[-1])
+        return self._loss.judge(self.backend, y, target.reshape(y.shape))
 
     def _output_of(self, x: Array) -> Array:
         """The last layer's h, (S, T, B, *output_shape), after a pass through all layers."""
@@ -368,24 +375,21 @@ class Network:
             return h
         return h.reshape(*h.shape[:2], -1, h.shape[-1]).mean(axis=2)
 
-    def _backward(self, x: Array, log2_x: HostArray, error: Array) -> None:
+    def _backward(self, x: Array, log2_x: HostArray, grad_y: ScaledGradient) -> None:
         import numpy as np
 
-        xp = self.backend.xp
         inputs = self._inputs(x)
         log2_inputs = [log2_x, *(lay.probe.log2_h for lay in self.layers[:-1])]
         if self._dense is not None:
             log2_inputs = list(accumulate(log2_inputs, np.maximum))
         if self._stream is not None:
             self._stream.start()
-        exponents = np.zeros((self.cells, 1), dtype=np.int64)
-        error *= 2.0 / (error.shape[1] * error.shape[2])
-        grad_y = ScaledGradient(error[:, None], exponents)
         top = self.layers[-1]
         top.rescale(grad_y)
-        gradient = self._spread(xp.matmul(error, self.parameters["readout.W"].swapaxes(-1, -2)))
-        below = ScaledGradient(gradient, grad_y.exponent)
-        exponent = top.align(grad_y, top.rescale(grad_y), top.probe.log2_h[:, -1:])
+        below = ScaledGradient(self._spread(grad_y.data), grad_y.exponent)
+        read = top.probe.log2_h[:, -self.spec.readout_steps :]
+        exponent = top.align(grad_y, top.rescale(grad_y), read)
+        error = grad_y.data.reshape(self.cells, -1, self.spec.output_size)
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
         sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])
         for name in ("readout.W", "readout.b"):
@@ -408,22 +412,26 @@ class Network:
         h = layer.arrays.own["h"]
         return h[:, 1:] if layer.recurrent else h
 
-    def _spread(self, grad_features: Array) -> Array:
-        """dL/dh of the last step, (S, 1, B, *output_shape), from that of the pooled features."""
-        h = self._output(self.layers[-1])[:, -1:]
-        if h.ndim == 4:
-            return grad_features[:, None]
-        share = grad_features[:, None, :, None, None] / prod(h.shape[3:5])
+    def _spread(self, grad_y: Array) -> Array:
+        """dL/dh of the steps read, (S, K, B, *output_shape), from dL/dy, in the gradients' room."""
+        xp, weight = self.backend.xp, self.parameters["readout.W"].swapaxes(-1, -2)
+        rows = grad_y.reshape(self.cells, -1, grad_y.shape[-1])
+        h = self._output(self.layers[-1])[:, -self.spec.readout_steps :]
         into = self._grad[: h.size].reshape(h.shape)
-        into[...] = share
+        if h.ndim == 4:
+            xp.matmul(rows, weight, out=into.reshape(self.cells, -1, h.shape[-1]))
+        else:
+            share = xp.matmul(rows, weight)[:, None, :, None, None]
+            into[...] = share / prod(h.shape[3:5])
         return into
 
-    def _fields(self, loss: HostArray) -> Fields:
+    def _fields(self, judgement: Judgement) -> Fields:
         import numpy as np
 
         probe = self._probe
         overflow = [_first_overflow(cell) for cell in probe.log2_h]
-        for cell in np.flatnonzero(np.isnan(probe.log2_grad_h[:, -1, -1])).tolist():
+        read = probe.log2_grad_h[:, -1, -self.spec.readout_steps :]
+        for cell in np.flatnonzero(np.isnan(read).any(axis=1)).tolist():
             # Where the readout alone left the dtype, it counts with the layer it reads.
             place = Overflow(layer=self.spec.depth, step=self.spec.time_steps)
             overflow[cell] = overflow[cell] or place
@@ -438,7 +446,8 @@ class Network:
         gates = probe.log2_grad_gates
         params = log10(self._log2_gradients.T).T
         return Fields(
-            loss=loss,
+            loss=judgement.loss,
+            accuracy=judgement.accuracy,
             log10_grad_h=log10(probe.log2_grad_h),
             log10_grad_a=None if gates else log10(probe.log2_grad_a),
             log10_grad_gates={gate: log10(values) for gate, values in gates.items()},

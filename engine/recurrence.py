@@ -392,8 +392,8 @@ class _External:
     ) -> tuple[Exponents, int]:
         """How far down from step stop - 1 the loop may run, and at which scale.
 
-        It ends above a step whose external part is too large for the scale. Where `top` is an
-        exact zero the scale is the next part's own.
+        It ends above a step whose external part is too large for the scale, and at the first step
+        that has one. Where `top` is an exact zero the scale is the next part's own.
         """
         import numpy as np
 
@@ -402,17 +402,16 @@ class _External:
             return scale, start
         exponent = self._exponent[:, first - self._first : stop - 1 - self._first]
         if (exponent == scale[:, None]).all():
-            return scale, start
+            return scale, first
         dead = np.isneginf(self._layer.size_of(top))
         scale = np.where(dead, exponent[:, -1], scale)
         blocked = np.flatnonzero((exponent - scale[:, None] > WINDOW).any(axis=0))
-        return scale, first + int(blocked[-1]) + 1 if blocked.size else start
+        return scale, first + int(blocked[-1]) + 1 if blocked.size else first
 
     def steps(self, low: int, stop: int, scale: Exponents) -> Array | None:
         """External parts of steps low .. stop - 2 at `scale`, None where there are none.
 
-        A block the gradient from above only partly covers does not occur: it covers the last step
-        alone or all of them.
+        `reach` sees to it that either all of these steps have one or none has.
         """
         if low < self._first or stop - 1 <= low:
             return None

@@ -11,7 +11,8 @@ class NetworkSpec:
 
     `input_shape` is (features,) or, for images, (height, width, channels).
     `time_steps` is 1 for feed-forward networks. `residual` and `dense` add the connections of
-    engine/connections.py, not both; `norm` is "none" or a name of engine/normalisation.py.
+    engine/connections.py, not both; `norm` is "none" or a name of engine/normalisation.py. The
+    readout reads the last `readout_steps` time steps, and `loss` is a name of engine/losses.py.
     """
 
     kind: str
@@ -29,6 +30,8 @@ class NetworkSpec:
     residual: bool = False
     dense: bool = False
     norm: str = "none"
+    loss: str = "mse"
+    readout_steps: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ _KNOWN = frozenset(
         "kernel_size",
         "padding",
         "dtype",
+        "loss",
     }
 )
 
@@ -90,6 +91,8 @@ _UNCOVERED = {
     "hop is more than the weights and slopes that mean field multiplies",
     "dense": "dense connections: a layer reads all layers below it, so the gradient has many ways "
     "to a layer and mean field follows one",
+    "readout_steps": "a loss at the last {value} time steps: its gradient joins on the way, and "
+    "theory follows the one that starts at the last step",
 }
 
 #: Settings that change what enters a layer, but not what its gradient meets from one time step to

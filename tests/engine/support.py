@@ -90,12 +90,34 @@ def activations_of(kind: str) -> tuple[str, ...]:
 
 
 def problem(spec: NetworkSpec, cells: int = 1, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Normal inputs (S, T, B, *input_shape) and targets (S, B, outputs), in the spec's dtype."""
+    """Normal inputs (S, T, B, *input_shape) and targets (S, B, outputs), in the spec's dtype.
+
+    Targets are classes, one-hot, for cross-entropy, and have an axis K behind S for K > 1 steps.
+    """
     rng = np.random.default_rng(seed)
     shape = (cells, spec.time_steps, spec.batch_size, *spec.input_shape)
     x = rng.standard_normal(shape).astype(spec.dtype)
-    target = rng.standard_normal((cells, spec.batch_size, spec.output_size)).astype(spec.dtype)
-    return x, target
+    steps = (spec.readout_steps,) if spec.readout_steps > 1 else ()
+    lead = (cells, *steps, spec.batch_size)
+    if spec.loss == "cross_entropy":
+        target = np.eye(spec.output_size)[rng.integers(spec.output_size, size=lead)]
+    else:
+        target = rng.standard_normal((*lead, spec.output_size))
+    return x, target.astype(spec.dtype)
+
+
+#: Losses other than that of the last step's squared error, as changes to a spec.
+JUDGED: list[dict[str, Any]] = [
+    {"loss": "cross_entropy", "output_size": 4},
+    {"readout_steps": 3},
+    {"loss": "cross_entropy", "output_size": 3, "readout_steps": 6},
+]
+
+
+def judged_by(kind: str) -> list[dict[str, Any]]:
+    """Those of `JUDGED` that fit a kind."""
+    recurrent = ARCHITECTURES[kind].recurrent
+    return [changes for changes in JUDGED if recurrent or "readout_steps" not in changes]
 
 
 def frame_of(network: Network, x: np.ndarray, target: np.ndarray, cell: int = 0) -> Frame:

@@ -15,9 +15,11 @@ from tests.engine.support import (
     build,
     directional_difference,
     entry_differences,
+    judged_by,
     problem,
     relative_error,
     small_spec,
+    words,
 )
 
 BAR = 1e-6
@@ -47,6 +49,11 @@ CASES = [
     *(
         pytest.param(small_spec(case.values[0], depth=5, **case.values[1]), id=case.id)
         for case in CONNECTED
+    ),
+    *(
+        pytest.param(small_spec(kind, **changes), id=f"{kind}-{words(changes)}")
+        for kind in KINDS
+        for changes in judged_by(kind)
     ),
     pytest.param(small_spec("cnn", "relu", residual=True, norm="batch"), id="cnn-relu-residual"),
     pytest.param(small_spec("mlp", "silu", residual=True, hidden_size=5), id="mlp-from-the-input"),

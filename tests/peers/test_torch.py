@@ -16,6 +16,7 @@ from tests.engine.support import (
     build,
     cell_gradients,
     cell_parameters,
+    judged_by,
     problem,
     relative_error,
     small_spec,
@@ -39,6 +40,11 @@ VARIANTS = [
     pytest.param("indrnn", {"depth": 4, "time_steps": 20, "activation": "relu"}, id="indrnn-deep"),
     *(pytest.param(kind, {"depth": 1, "bias": False}, id=f"{kind}-one-layer") for kind in KINDS),
     *(pytest.param(c.values[0], {"depth": 5, **c.values[1]}, id=c.id) for c in CONNECTED),
+    *(
+        pytest.param(kind, changes, id=f"{kind}-{words(changes)}")
+        for kind in KINDS
+        for changes in judged_by(kind)
+    ),
     pytest.param("mlp", {"depth": 40, "residual": True, "hidden_size": 5}, id="mlp-residual-deep"),
     pytest.param("cnn", {"depth": 12, "norm": "batch", "activation": "relu"}, id="cnn-batch-deep"),
     pytest.param("indrnn", {"depth": 9, "residual": True, "norm": "layer"}, id="indrnn-blocks"),

@@ -58,13 +58,18 @@ def run(
     inputs = torch.tensor(np.asarray(x), dtype=dtype)
     path: dict[str, list[list[Tensor]]] = {}
     a, h = _layers(spec, leaves, inputs, path)
-    last = h[-1][-1]
-    if spec.kind == "cnn":
-        last = last.mean(dim=(1, 2))
-    output = last @ leaves["readout.W"]
-    if "readout.b" in leaves:
-        output = output + leaves["readout.b"]
-    loss = (output - torch.tensor(np.asarray(target), dtype=dtype)).square().mean()
+    outputs = []
+    for last in h[-1][-spec.readout_steps :]:
+        if spec.kind == "cnn":
+            last = last.mean(dim=(1, 2))
+        outputs.append(last @ leaves["readout.W"] + leaves["readout.b"])
+    output = torch.stack(outputs) if spec.readout_steps > 1 else outputs[0]
+    wanted = torch.tensor(np.asarray(target), dtype=dtype)
+    if spec.loss == "cross_entropy":
+        rows, labels = output.flatten(0, -2), wanted.flatten(0, -2).argmax(dim=1)
+        loss = F.cross_entropy(rows, labels)
+    else:
+        loss = (output - wanted).square().mean()
     loss.backward()
     return Reference(
         loss=loss.item(),

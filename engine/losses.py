@@ -1,0 +1,127 @@
+"""Losses: what training makes small, with its exact gradient at the readout."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.magnitude import ScaledGradient
+from engine.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.arrays import Array, HostArray
+    from engine.backend import Backend
+
+#: |log2| of a gradient's largest entry up to which it needs no exponent, and from which on it counts
+#: as an exact zero.
+_NEAR_ONE, _ZERO = 12.0, 2.0**40
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a loss says of S stacked readouts at K time steps of B samples.
+
+    Attributes:
+        losses: each sample's loss at each step, (S, K, B) in float64; `Fields.loss` is their mean.
+        hits: whether the largest output is the right class, (S, K, B); None where nothing is
+            classified.
+        gradient: dL/dy of that mean, (S, K, B, outputs).
+    """
+
+    losses: HostArray
+    hits: NDArray[np.bool_] | None
+    gradient: ScaledGradient
+
+    @property
+    def loss(self) -> HostArray:
+        """The mean over steps and samples, (S,)."""
+        result: HostArray = self.losses.mean(axis=(1, 2))
+        return result
+
+    @property
+    def accuracy(self) -> HostArray | None:
+        """The share of hits, (S,)."""
+        return None if self.hits is None else self.hits.mean(axis=(1, 2))
+
+
+class Loss(ABC):
+    """A loss as a function of the readout's output.
+
+    Attributes:
+        name: the word for it.
+        title: the name to show.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    @abstractmethod
+    def judge(self, backend: Backend, y: Array, target: Array) -> Judgement:
+        """Judge outputs y against targets, both (S, K, B, outputs); y may be overwritten."""
+
+
+LOSSES: Registry[Loss] = Registry()
+
+
+class MeanSquaredError(Loss):
+    """(y - target)^2, the mean over outputs, steps and samples."""
+
+    name = "mse"
+    title = "mean squared error"
+
+    def judge(self, backend: Backend, y: Array, target: Array) -> Judgement:
+        import numpy as np
+
+        error = y
+        error -= target
+        # In float64, so that a large but finite error has a finite loss.
+        host = backend.to_host(error).astype(np.float64)
+        losses: HostArray = (host * host).mean(axis=-1)
+        error *= 2.0 / math.prod(error.shape[1:])
+        exponent = np.zeros(error.shape[:2], dtype=np.int64)
+        return Judgement(losses, None, ScaledGradient(error, exponent))
+
+
+class CrossEntropy(Loss):
+    """-log softmax(y)[class], the mean over steps and samples; the target is one-hot.
+
+    By log-sum-exp in float64 and with exponents, so that a sample that is all but certain, or all
+    but certainly wrong, still has its true loss and gradient (softmax - target), not 0 or infinity.
+    """
+
+    name = "cross_entropy"
+    title = "mean cross-entropy"
+
+    def judge(self, backend: Backend, y: Array, target: Array) -> Judgement:
+        import numpy as np
+
+        host = backend.to_host(y).astype(np.float64)
+        label = backend.to_host(target).argmax(axis=-1)[..., None]
+        best = host.argmax(axis=-1)[..., None]
+        shifted: NDArray[Any] = host - np.take_along_axis(host, best, axis=-1)
+        rest = np.exp(shifted)
+        # The largest is exactly 1 and stays out of the sum, so that log1p keeps what is small.
+        np.put_along_axis(rest, best, 0.0, axis=-1)
+        log_p = shifted - np.log1p(rest.sum(axis=-1, keepdims=True))
+        losses: HostArray = -np.take_along_axis(log_p, label, axis=-1)[..., 0]
+        # p of the wrong classes alone: the right one's p - 1 is minus their sum, without the loss
+        # of digits that a difference of two numbers near 1 has.
+        np.put_along_axis(log_p, label, -math.inf, axis=-1)
+        log2_p = log_p / math.log(2.0)
+        peak = log2_p.max(axis=(2, 3))
+        outside = (np.abs(peak) > _NEAR_ONE) & (np.abs(peak) < _ZERO)
+        exponent = np.where(outside, np.rint(peak), 0.0).astype(np.int64)
+        gradient = np.exp2(log2_p - exponent[..., None, None])
+        np.put_along_axis(gradient, label, -gradient.sum(axis=-1, keepdims=True), axis=-1)
+        gradient /= math.prod(losses.shape[1:])
+        hits = (best == label)[..., 0]
+        return Judgement(losses, hits, ScaledGradient(backend.asarray(gradient), exponent))
+
+
+for _loss in (MeanSquaredError(), CrossEntropy()):
+    LOSSES.register(_loss)
