@@ -73,4 +73,4 @@ def _wordings(found: Comparison) -> list[str]:
     wordings.append(f"{title}: {abs(apart):.1f} apart")
     if not whole:
         wordings.append(f"{name}, {part}: {abs(apart):.1f} apart")
-    return wordings
+    return [*wordings, f"{name}: {abs(apart):.1f} apart"]

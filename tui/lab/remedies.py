@@ -63,14 +63,14 @@ class RemedyScreen(ModalScreen[str | None]):
             except ScenarioError as error:
                 reason = str(error).partition(": ")[2]
                 head, body = f"{key}  {remedy.title}", _indented(f"not here: {reason}", width)
-                others.append(Option(Content.assemble(head, (body, "$muted")), id=key))
+                others.append(Option(Content.assemble(head, (body, "dim")), id=key))
                 continue
             on = "  (on)" if remedy is self._in_force else ""
             what = ", ".join(f"{k} = {_shown(v)}" for k, v in changes.items())
             prompt = Content.assemble(
-                (f"{key}  {remedy.title}{on}", "bold $accent"),
+                (f"{key}  {remedy.title}{on}", "bold"),
                 _indented(remedy.about, width),
-                (_indented(f"{what}  ({remedy.source})", width), "$muted"),
+                (_indented(f"{what}  ({remedy.source})", width), "dim"),
             )
             apply.append(Option(prompt, id=key))
         yield OptionList(*apply, *others, id="remedies")

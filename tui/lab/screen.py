@@ -43,7 +43,7 @@ class LabScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "pause", tooltip="Pause, go on, or start again"),
-        Binding("n", "step", "step", tooltip="One training step, then wait"),
+        Binding("n", "step", "step", show=False, tooltip="One training step, then wait"),
         Binding("r", "reset", "reset", show=False, tooltip="Back to step 0"),
         Binding("p", "pin", "pin", tooltip="Keep this run in the plot"),
         Binding("v", "turn_view(1)", "view", tooltip="The next view under the plot"),

@@ -48,7 +48,7 @@ class VerdictBar(StripWidget):
             self.redraw()
 
     def draw(self, size: Size) -> list[Strip]:
-        theory = self._theory(size.width)
+        theory = self._theory(size.width, size.height - 3)
         words = self._sentence(size.width, size.height - 1 - len(theory))
         return [*words, *theory, self._numbers(size.width)]
 
@@ -82,8 +82,8 @@ class VerdictBar(StripWidget):
             strips.append(line_of(width, (f" {after}", label)))
         return strips
 
-    def _theory(self, width: int) -> list[Strip]:
-        """One line on how far theory is from this, or on why it is silent."""
+    def _theory(self, width: int, lines: int) -> list[Strip]:
+        """How far theory is from this, in a line, or why it is silent, in as many as there are."""
         run = self._run
         if self._failure is not None or run is None or run.latest is None:
             return []
@@ -96,10 +96,9 @@ class VerdictBar(StripWidget):
         if not wordings:
             return []
         words = next((words for words in wordings if len(words) < width), wordings[-1])
-        if len(words) >= width:
-            words = f"{words[: width - 2].rstrip()}…"
         label = self.get_component_rich_style("verdict--label", partial=True)
-        return [line_of(width, (f" {words}", label))]
+        wrapped = textwrap.wrap(words, width - 1, max_lines=max(lines, 1), placeholder=" …")
+        return [line_of(width, (f" {line}", label)) for line in wrapped]
 
     def _culprits(self, run: LiveRun) -> str:
         """Who kills it, in a sentence; nothing where there is nothing to split."""
