@@ -128,6 +128,11 @@ def change(decades: float) -> str:
     return f"{'took' if decades < 0 else 'gave'} {rounded:.1f} decades"
 
 
+def many(count: int, word: str) -> str:
+    """So many of something, as in 1 hop and 9 hops."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def fate(decades: float) -> str:
     """The verdict on so many decades, in a word."""
     from engine.verdict import THRESHOLD_DECADES

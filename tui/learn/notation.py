@@ -23,6 +23,8 @@ _WORDS = str.maketrans(
         "−": "-",
         "…": "...",
         "μ": "mu",
+        "─": "-",
+        "→": ">",
     }
 )
 _LOW = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.lesson.blocks import Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import activation_title, change, factor, first_frame, minus, small
+from scenarios.lesson.runs import activation_title, change, factor, first_frame, many, minus, small
 
 if TYPE_CHECKING:
     from scenarios.runner import Run
@@ -70,7 +70,7 @@ def _compute(settings: Settings) -> Reading:
             "RMS over units and examples",
         ),
         Text(
-            f"Over all {depth - 1} hops [φ′] *{change(sum(slopes))}* and {{W}} "
+            f"Over {many(depth - 1, 'hop')} [φ′] *{change(sum(slopes))}* and {{W}} "
             f"*{change(sum(weights))}*: a factor of {factor(total)}. The split is exact, and the "
             "rest of this lesson asks only who wins this product."
         ),

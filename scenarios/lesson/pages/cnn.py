@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import draws, factor, fate, minus, power, small
+from scenarios.lesson.runs import draws, factor, fate, many, minus, power, small
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
@@ -39,7 +39,7 @@ def _compute(settings: Settings) -> Reading:
     rows, curves, ends, nudged = [], [], {}, {}
     hops = depth - 1
     quarter = max(hops // 4, 1)
-    spreads = (f"spread, {quarter} hops", f"spread, {hops}")
+    spreads = (f"spread, {many(quarter, 'hop')}", f"spread, {hops}")
     for tied, name in names.items():
         field = draws(scenario, _DRAWS, tied=tied)
         found = [_decades(cell) for cell in field]
@@ -115,9 +115,7 @@ def _decades(cell: HostArray) -> float:
 
 
 def _spread(ends: list[float]) -> float:
-    """The standard deviation between draws; nan where one is not finite."""
-    if not all(map(math.isfinite, ends)):
-        return math.nan
+    """The standard deviation between draws."""
     mean = sum(ends) / len(ends)
     return math.sqrt(sum((end - mean) ** 2 for end in ends) / len(ends))
 
@@ -127,7 +125,7 @@ PAGE = Page(
     title="Why a CNN's independent W do not do this",
     knobs=(
         Knob("layers", "layers", 50, 3, 200, 10),
-        Knob("gain", "gain", 1.4, 0.0, 10.0, 0.1),
+        Knob("gain", "gain", 1.4, 0.1, 10.0, 0.1),
         Knob("activation", "φ", "relu", choices=("relu", "tanh", "linear")),
     ),
     source="Xiao et al. 2018, Dynamical isometry and a mean field theory of CNNs; tied and untied "

@@ -79,7 +79,7 @@ def _compute(settings: Settings) -> Reading:
         ),
         Table("<>>><", ("", "a gate keeps", "gates alone", "measured", ""), tuple(rows)),
         Text(
-            "A gate at one half halves what passes it: bias 0 vanishes. A bias of 1, or ln(T − 1) "
+            "A gate at one half halves what passes it, step after step. A bias of 1, or ln(T − 1) "
             "for T steps, opens it. Unlike u the gate then depends on the "
             "data: the network can learn when to keep and when to forget."
         ),

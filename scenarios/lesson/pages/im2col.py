@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scenarios.lesson.blocks import Beside, Cells, Formula, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings
-from scenarios.lesson.runs import small
+from scenarios.lesson.runs import many, small
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
@@ -92,8 +92,8 @@ def _compute(settings: Settings) -> Reading:
             f"{count} positions, so their gradient is a sum over {count} columns."
         ),
         Text(
-            f"Pixel 1, in the corner, now stands in {used} of the columns. In how many without "
-            "padding? And in how many does pixel 6 stand?",
+            f"Pixel 1, in the corner, now stands in {many(used, 'column')}. In how many "
+            f"{'without' if padding else 'with'} padding? And in how many does pixel 6 stand?",
             asks=True,
         ),
     )

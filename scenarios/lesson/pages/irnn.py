@@ -74,8 +74,8 @@ def _compute(settings: Settings) -> Reading:
             f"Measured over {hops} steps: *{power(before[0])}* for the IRNN, {power(other[0])} "
             f"for a Gaussian U of the same gain. Were every unit on all the time it would be "
             f"{power(bound)}. It is less, because only *{opened:.0%}* of the units are on: where "
-            "the input turns a unit off, that unit's gradient stops. So the gradient is not "
-            "exactly 1, only much closer to it."
+            "the input turns a unit off, that unit's gradient stops."
+            + (" So it is not exactly 1, only much closer to it." if scale == 1.0 else "")
         ),
         Text(
             "And I is where U starts, not where it stays. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import factor, fate, first_frame, minus, power, profile, small
+from scenarios.lesson.runs import factor, fate, first_frame, many, minus, power, profile, small
 
 
 def _compute(settings: Settings) -> Reading:
@@ -65,7 +65,11 @@ def _compute(settings: Settings) -> Reading:
             "layer",
             tuple(curves),
         ),
-        Table("<>>><", ("", "[φ′] a hop", "{W} a hop", f"over {depth - 1} hops", ""), tuple(rows)),
+        Table(
+            "<>>><",
+            ("", "[φ′] a hop", "{W} a hop", f"over {many(depth - 1, 'hop')}", ""),
+            tuple(rows),
+        ),
         Text(
             f"*{opened:.0%}* of all ReLU slopes are 1 here, the others 0. Stopping half of the "
             "paths costs a factor √(1/2) = 0.707 in the RMS, and weights of gain √2 = 1.414 pay "

@@ -10,6 +10,7 @@ from scenarios.lesson.runs import (
     activation_title,
     change,
     first_frame,
+    many,
     minus,
     power,
     profile,
@@ -59,8 +60,16 @@ def _compute(settings: Settings) -> Reading:
     blocks = (
         Text(
             "Unroll an RNN over time and it is a network as deep as the sequence is long. But "
-            "where a deep network has {W₁}, {W₂}, {W₃}, an RNN has the same {U} at every step:"
+            "where a deep network has new weights in every layer, an RNN has the same {U} at "
+            "every step (and takes in another input xₜ · W):"
         ),
+        Formula(
+            (
+                "CNN   h₁ ─{W₂}→ h₂ ─{W₃}→ h₃ ─{W₄}→ ··· ─{W_D}→ h_D → loss",
+                "RNN   h₁ ─{U}→ h₂ ─{U}→ h₃ ─{U}→ ··· ─{U}→ h_T → loss",
+            )
+        ),
+        Text("The gradient comes back through {U} as often:"),
         Formula(
             (
                 "∂L/∂h₁ = ∂L/∂h_T ⊙ [φ′(a_T)] · {Uᵀ} ⊙ ··· ⊙ [φ′(a₂)] · {Uᵀ}",
@@ -87,7 +96,7 @@ def _compute(settings: Settings) -> Reading:
         ),
         Table(
             "<<<>",
-            ("φ", "[φ′]", "{U}", f"over {hops} steps"),
+            ("φ", "[φ′]", "{U}", f"over {many(hops, 'step')}"),
             tuple(rows),
             "the same U under four activations, each split into its two parts",
         ),

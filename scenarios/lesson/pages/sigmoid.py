@@ -54,11 +54,11 @@ def _compute(settings: Settings) -> Reading:
     name = activation_title(activation)
     blocks = (
         Text(
-            "Take the weights out of the way: one unit a layer, every weight "
-            f"{weight:g}, no bias. What is left of the product is the slopes. "
+            "Make the weights as dull as can be: one unit a layer, every weight "
+            f"{weight:g}, no bias. What can still change along the way is the slopes. "
             + (
                 "A sigmoid's slope is φ′(a) = φ(a)(1 − φ(a)), largest at a = 0, where it is "
-                f"*1/4*. {depth} layers multiply {depth} of them:"
+                f"*1/4*. {depth} layers multiply {depth} such slopes:"
                 if activation == "sigmoid"
                 else f"The slope of {name} is at most *{steepest:.4g}*. The product of all:"
             )
@@ -98,6 +98,8 @@ def _compute(settings: Settings) -> Reading:
 
 
 def _meaning(decades: float) -> str:
+    if decades == -math.inf:
+        return "Nothing passes a weight of 0."
     if decades < -45.0:
         return (
             "Numbers of 32 bits end at 10^-45: a framework prints 0 here. The engine keeps the "
