@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from scenarios.runner import Run
     from scenarios.store.store import Store
 
-#: Frames that wait at most; one more and the recording gives up.
-_MOST_WAITING = 1000
+#: Bytes of frames that wait at most; beyond them the recording gives up.
+_MOST_WAITING = 2**28
 
 
 class Recording:
@@ -79,7 +79,7 @@ class Recording:
         return self._run_id
 
     def _delay(self, error: StoreError) -> None:
-        if not error.passing or len(self._waiting) > _MOST_WAITING:
+        if not error.passing or self._waiting_bytes() > _MOST_WAITING:
             self._give_up(error)
         elif not self._delayed:
             self._delayed = True
@@ -87,6 +87,12 @@ class Recording:
             self._warn(f"{error}; from step {step} on, frames wait in memory")
             # The run must not stand still before every step.
             self._store.be_patient(0.0)
+
+    def _waiting_bytes(self) -> int:
+        """Roughly: a frame has up to six arrays of one shape, and small change."""
+        if not self._waiting:
+            return 0
+        return len(self._waiting) * (2048 + 6 * self._waiting[-1].log10_grad_h.nbytes)
 
     def _give_up(self, error: StoreError) -> None:
         self.complete = False

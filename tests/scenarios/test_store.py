@@ -538,18 +538,23 @@ def test_a_store_locked_from_the_beginning_gets_it_all_at_the_end(path: Path) ->
         with pytest.raises(StoreError):
             Recording(store, run, lines.append, must=True)
         recording = Recording(store, run, lines.append)
+        expected = []
         for frame in run.frames():
             recording.frame(frame)
+            expected.append((frame.step, json.dumps(frame_event(frame)["log10_grad_h"])))
+        assert plain(path, "SELECT max(id) FROM runs") == [(3,)]
         holder.close()
         recording.end(frame, "done")
     assert lines == [f"{path}: locked by another program; from step 0 on, frames wait in memory"]
-    assert plain(path, "SELECT count(*) FROM frames WHERE run_id = 4") == [(4,)]
+    found = plain(path, "SELECT step, log10_grad_h FROM frames WHERE run_id = 4")
+    assert [(step, json.dumps(json.loads(str(text)))) for step, text in found] == expected
 
 
 def test_a_full_disk_costs_nothing_that_was_stored(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scenarios.store.recording._MOST_WAITING", 2)
+    # Room for two frames of this size.
+    monkeypatch.setattr("scenarios.store.recording._MOST_WAITING", 2 * (2048 + 6 * 6 * 100 * 8))
     lines: list[str] = []
     run = small_run("indrnn-deep", **{"training.steps": 12})
     with Store.open(path) as store:
