@@ -26,7 +26,9 @@ from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
+    from scenarios.runner import Run
     from scenarios.scenario import Scenario
 
 #: Frames kept for a reader that does not ask for them.
@@ -69,6 +71,17 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
+class Jacobian:
+    """The singular values asked for, of the network after training step `step`, or a line that says
+    why there are none.
+    """
+
+    run: int
+    step: int
+    found: JacobianSpectrum | str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """All steps of a run are done; `event` is its end event, as in the JSON lines."""
 
@@ -85,7 +98,7 @@ class Failed:
     key: str | None
 
 
-Message: TypeAlias = Started | Frames | Predicted | Ended | Failed
+Message: TypeAlias = Started | Frames | Predicted | Jacobian | Ended | Failed
 
 
 class Worker:
@@ -155,6 +168,10 @@ class Worker:
         """Let a run on hold do `count` more steps."""
         self._send(("step", count))
 
+    def jacobian(self) -> None:
+        """Ask for the Jacobian's singular values, at the step that the run is at then."""
+        self._send(("jacobian", self._run))
+
     def poll(self) -> list[Message]:
         """What has arrived since the last call; asks for more."""
         messages: list[Message] = []
@@ -218,6 +235,7 @@ class _Server:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._run = 0
+        self._prepared: Run | None = None
         self._frames: Iterator[Frame] | None = None
         self._last: Frame | None = None
         self._scenario: Scenario | None = None
@@ -253,6 +271,8 @@ class _Server:
                 self._paused = False
             case ("step", count):
                 self._steps += count
+            case ("jacobian", run) if run == self._run:
+                self._linearise()
             case ("pull",):
                 self._wanted = True
 
@@ -260,7 +280,7 @@ class _Server:
         from scenarios.failures import describe
         from scenarios.runner import Run
 
-        self._run, self._frames, self._last = run, None, None
+        self._run, self._prepared, self._frames, self._last = run, None, None, None
         self._scenario, self._prediction = scenario, None
         # Step 0 is shown even on hold: it is what the scenario looks like.
         self._paused, self._steps, self._outbox = paused, 1, []
@@ -270,7 +290,7 @@ class _Server:
             self._outbox.append(Failed(run, *describe(error)))
             return
         self._outbox.append(Started(run, scenario, prepared.device, prepared.versions))
-        self._frames = prepared.frames()
+        self._prepared, self._frames = prepared, prepared.frames()
 
     def _advance(self) -> None:
         from scenarios.events import end_event, theory_decades
@@ -297,6 +317,15 @@ class _Server:
             self._outbox.append(pending)
         pending.frames.append(frame)
         del pending.frames[:-_PENDING_FRAMES]
+
+    def _linearise(self) -> None:
+        """Add the singular values to what goes out."""
+        if self._prepared is None or self._last is None:
+            return
+        from scenarios.failures import jacobian_or_reason
+
+        found = jacobian_or_reason(self._prepared)
+        self._outbox.append(Jacobian(self._run, self._last.step, found))
 
     def _predict(self) -> None:
         """Add the prediction to what goes out, once a run."""

@@ -32,6 +32,9 @@ vanishes, orange explodes; the numbers under it are decades relative to the loss
 the weights did (LSTM, GRU: a gate's own path, and the rest). Bars below the line took decades \
 from the gradient on its way from the loss, bars above it gave some; the dots are the sum, which \
 is the gradient itself.
+[b]Singular values[/] of the whole network's Jacobian: what the directions of a gradient are \
+multiplied by on their way. All in one bar at 10^0 is isometry: none vanishes, none explodes. A \
+bar over 0 counts directions that are lost altogether.
 
 [b $accent]Theory[/]
 The dashes behind the curve are what the papers predict from the settings alone: a prediction \

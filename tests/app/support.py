@@ -8,10 +8,11 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from engine.jacobian import JacobianSpectrum
 from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
-from scenarios.worker import Ended, Failed, Frames, Message, Predicted, Started
+from scenarios.worker import Ended, Failed, Frames, Jacobian, Message, Predicted, Started
 from tui.app import NablascopeApp
 from tui.lab.screen import LabScreen
 from tui.terminal import Colours
@@ -62,6 +63,12 @@ class ScriptedWorker:
 
     def step(self, count: int = 1) -> None:
         self.told.append(f"step {count}")
+
+    def jacobian(self) -> None:
+        self.told.append("jacobian")
+
+    def linearised(self, step: int, found: JacobianSpectrum | str) -> None:
+        self._outbox.append(Jacobian(self._run, step, found))
 
     def poll(self) -> list[Message]:
         messages, self._outbox = self._outbox, []
@@ -115,6 +122,18 @@ async def finished(pilot: Pilot[Any]) -> None:
     app = pilot.app
     assert isinstance(app, LabApp)
     await until(pilot, lambda: app.lab.session.idle)
+    await pilot.pause()
+
+
+async def linearised(pilot: Pilot[Any]) -> None:
+    """Wait until the run is over, and turn to its singular values."""
+    await finished(pilot)
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    await pilot.press("v", "v")
+    live = app.lab.session.live
+    assert live is not None and live.latest is not None
+    await until(pilot, lambda: live.jacobian_step == live.latest.step)
     await pilot.pause()
 
 

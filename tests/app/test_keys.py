@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from textual.strip import Strip
 from textual.widgets import OptionList
 
 from engine.architectures import ARCHITECTURES
-from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
+from scenarios.runner import Run
+from scenarios.scenario import load
+from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.heatmap import GradientHeatmap
@@ -406,6 +409,73 @@ async def test_who_kills_it_names_the_layer_and_its_weight() -> None:
         shown = text(app)
         assert "who kills it: decades of |∂L/∂h|, layer 3 of 4" in shown
         assert re.search(r"[▓█] u (gave|took)", shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("chain-sigmoid", {"network.depth": 1}, "∂h_1/∂x"),
+        ("chain-sigmoid", {"network.depth": 800, "training.steps": 0}, "∂h_800/∂x"),
+        ("chain-sigmoid", {"network.activation": "linear"}, "isometry"),
+        ("rnn-tanh", {"task.time_steps": 1}, "∂h_1/∂h_1"),
+        ("indrnn-deep", {"network.dense": True, "training.steps": 0}, "∂h_60/∂h_1"),
+        ("cnn-tanh", {"network.norm": "batch"}, "10^0"),
+        ("mlp-dead", {}, "are 0"),
+        ("rnn-overflow", {}, "the forward pass overflows"),
+    ],
+)
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=str)
+async def test_singular_values(
+    name: str, changes: dict[str, object], words: str, size: tuple[int, int]
+) -> None:
+    app = LabApp(name, changes)
+    async with app.run_test(size=size) as pilot:
+        await linearised(pilot)
+        assert "singular values" in text(app)
+        assert words in text(app)
+
+
+async def test_singular_values_are_asked_for_in_sight_alone_and_not_too_often() -> None:
+    worker, now = ScriptedWorker(frames=3), [0.0]
+    app = LabApp(worker=worker, clock=lambda: now[0])
+    found = Run(load("chain-sigmoid")).jacobian()
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        session = app.lab.session
+        assert "jacobian" not in worker.told
+        await pilot.press("v", "v")
+        await until(pilot, lambda: worker.told.count("jacobian") == 1)
+        await pilot.pause()
+        assert "computing" in text(app)
+        worker.linearised(1, replace(found, seconds=2.0))
+        await until(pilot, lambda: session.live.jacobian_step == 1)
+        # Step 2 is known to the screen already, but these took two seconds.
+        now[0] = 10.0
+        await pilot.pause(0.3)
+        assert worker.told.count("jacobian") == 1
+        now[0] = 20.0
+        await until(pilot, lambda: worker.told.count("jacobian") == 2)
+        worker.end()
+        await until(pilot, lambda: session.idle)
+        worker.linearised(2, "no memory is left")
+        await until(pilot, lambda: session.live.jacobian_step == 2)
+        await pilot.pause()
+        assert "no memory is left" in text(app)
+        assert session.quiet and worker.told.count("jacobian") == 2
+        await pilot.press("r")
+        await until(pilot, lambda: worker.told.count("jacobian") == 3)
+
+
+async def test_singular_values_on_their_way_hold_up_no_key() -> None:
+    app = LabApp("cnn-tanh", {"network.depth": 400, "training.steps": 0}, worker_mode="process")
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("v", "v")
+        await until(pilot, lambda: app.lab.session.live.computing)
+        app.lab.run_scenario("rnn-tanh")
+        await until(pilot, lambda: app.lab.session.live.scenario.name == "rnn-tanh")
+        await until(pilot, lambda: app.lab.session.live.jacobian is not None)
+        assert app.lab.session.live.jacobian.of == "d h_40 / d h_1"
 
 
 async def test_saving_never_overwrites(tmp_path: Path) -> None:

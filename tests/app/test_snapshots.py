@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from scenarios.scenario import load
-from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
+from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until
 from tui.terminal import Colours
 
 Compare = Callable[..., bool]
@@ -138,6 +138,39 @@ def test_who_kills_it_in_ascii(same_picture: Compare, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NO_COLOR", "1")
     app = LabApp("rnn-relu-above", colours=None, unicode=False)
     assert same_picture(app, terminal_size=(80, 24), run_before=keys("v"))
+
+
+SPECTRA = [
+    pytest.param("chain-sigmoid", {"network.hidden_size": 6}, id="mlp-sigmoid"),
+    pytest.param("rnn-tanh", {"network.activation": "relu"}, id="rnn-relu"),
+    pytest.param("rnn-tanh", {"network.kind": "lstm"}, id="lstm"),
+]
+
+
+@both_sizes
+@pytest.mark.parametrize(("name", "changes"), SPECTRA)
+def test_singular_values(
+    same_picture: Compare, name: str, changes: dict[str, object], size: Size
+) -> None:
+    app = LabApp(name, changes)
+    assert same_picture(app, terminal_size=size, run_before=linearised)
+
+
+def test_singular_values_on_their_way(same_picture: Compare) -> None:
+    app = LabApp(worker=ScriptedWorker(frames=3))
+    steps = keys("v", "v", before=drawn)
+    assert same_picture(app, terminal_size=(80, 24), run_before=steps)
+
+
+def test_singular_values_in_sixteen_colours(same_picture: Compare) -> None:
+    app = LabApp("rnn-tanh", {"network.activation": "relu"}, colours=Colours.SIXTEEN)
+    assert same_picture(app, terminal_size=(100, 32), run_before=linearised)
+
+
+def test_singular_values_in_ascii(same_picture: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = LabApp("rnn-relu-above", colours=None, unicode=False)
+    assert same_picture(app, terminal_size=(80, 24), run_before=linearised)
 
 
 @both_sizes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.arrays import HostArray
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from engine.theory import Comparison, Prediction
     from engine.verdict import Verdict
     from scenarios.scenario import Scenario
@@ -76,6 +77,9 @@ class LiveRun:
         layer: the layer judged, counted from 1 (recurrent kinds; the last for others).
         first, latest: step 0's frame and the newest.
         prediction: what theory says of the network as drawn, None before it is known.
+        jacobian: its singular values, or why there are none; None before they were asked for.
+        jacobian_step: the training step after which they were computed.
+        computing: whether they are on their way.
         received: called with every frame, for whoever wants them all.
     """
 
@@ -86,6 +90,9 @@ class LiveRun:
     first: Frame | None = None
     latest: Frame | None = None
     prediction: Prediction | None = None
+    jacobian: JacobianSpectrum | str | None = None
+    jacobian_step: int | None = None
+    computing: bool = False
     history: History = field(default_factory=History)
     y_range: StickyRange = field(default_factory=StickyRange)
     received: Callable[[Frame], None] | None = None

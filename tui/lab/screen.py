@@ -120,9 +120,12 @@ class LabScreen(Screen[None]):
         # queued.
         if self.app.output_pending:
             return
-        if self.session.poll():
+        news = self.session.poll()
+        if self._picture.view.wants_jacobian and self.session.ask_jacobian():
+            news = True
+        if news:
             self._show_run()
-        if self.session.idle:
+        if self.session.quiet:
             self._timer.pause()
 
     def _show_run(self) -> None:
@@ -323,6 +326,8 @@ class LabScreen(Screen[None]):
     def action_turn_view(self, by: int) -> None:
         """Another view under the plot."""
         self._picture.turn_view(by, self.session)
+        # It may want something that nobody has asked for yet.
+        self._timer.resume()
 
     def action_next_layer(self) -> None:
         """Judge another layer of a deep recurrent net."""

@@ -14,9 +14,13 @@ from tui.lab.live import BEFORE_SLOT, MAX_PINS, LiveRun, Pace, Pin
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from engine.jacobian import JacobianSpectrum
     from scenarios.remedies import Changes, Remedy
     from scenarios.scenario import Scenario
     from scenarios.worker import Worker
+
+#: Seconds between two looks at the Jacobian of a run that is going on, at least.
+_JACOBIAN_PAUSE = 1.0
 
 
 class State(Enum):
@@ -77,6 +81,8 @@ class Session:
         self.pins: list[Pin] = []
         self.treatment: Treatment | None = None
         self.pace = Pace(clock)
+        self._clock = clock
+        self._next_jacobian = 0.0
         self.received = received
         self._make_worker = make_worker
         self._chosen_device = chosen_device
@@ -113,6 +119,11 @@ class Session:
     def idle(self) -> bool:
         """Whether nothing more will arrive unasked."""
         return self.state in (State.FINISHED, State.FAILED)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing more will arrive at all."""
+        return self.idle and not (self.live is not None and self.live.computing)
 
     def choose(self, scenario: Scenario) -> None:
         """Run another scenario, on the device chosen before."""
@@ -187,6 +198,7 @@ class Session:
     def start(self, *, paused: bool = False) -> None:
         """Run the scenario from its first frame."""
         self.failure = None
+        self._next_jacobian = 0.0
         self.pace.reset()
         self._number = self._worker.start(self.scenario, paused=paused)
         self.state = State.PAUSED if paused else State.STARTING
@@ -223,7 +235,7 @@ class Session:
         messages = self._worker.poll()
         if not messages:
             return False
-        from scenarios.worker import Ended, Failed, Frames, Predicted, Started
+        from scenarios.worker import Ended, Failed, Frames, Jacobian, Predicted, Started
 
         for message in messages:
             if message.run != self._number:
@@ -238,10 +250,15 @@ class Session:
                 case Predicted(prediction=prediction):
                     if self.live is not None and self.live.number == self._number:
                         self.live.prediction = prediction
+                case Jacobian(step=step, found=found):
+                    if self.live is not None and self.live.number == self._number:
+                        self._take_jacobian(self.live, step, found)
                 case Ended():
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):
                     self.state, self.failure = State.FAILED, (key or "", line)
+                    if self.live is not None:
+                        self.live.computing = False
         return True
 
     def _take(self, frames: list[Frame]) -> None:
@@ -253,6 +270,29 @@ class Session:
         self.live.add(frames)
         if frames and self.state is not State.PAUSED:
             self.pace.mark(frames[-1].step)
+
+    def ask_jacobian(self) -> bool:
+        """Have the singular values computed unless they are known. True if it is asked for now.
+
+        While a run is going on they are asked for again only now and then, so that they take a
+        tenth of the engine's time at most.
+        """
+        live = self.live
+        if live is None or live.latest is None or live.number != self._number:
+            return False
+        known = live.jacobian_step == live.latest.step
+        if known or live.computing or self.state is State.FAILED:
+            return False
+        if self.state is State.RUNNING and self._clock() < self._next_jacobian:
+            return False
+        live.computing = True
+        self._worker.jacobian()
+        return True
+
+    def _take_jacobian(self, live: LiveRun, step: int, found: JacobianSpectrum | str) -> None:
+        live.jacobian, live.jacobian_step, live.computing = found, step, False
+        cost = 0.0 if isinstance(found, str) else found.seconds
+        self._next_jacobian = self._clock() + max(_JACOBIAN_PAUSE, 9.0 * cost)
 
     def next_layer(self) -> int | None:
         """Judge the next layer towards the input, then the last again. None if there is one."""

@@ -21,6 +21,7 @@ class View(StripWidget):
         name_id: its id among the widgets.
         title_word: what its title begins with.
         hint: for those who have a mouse.
+        wants_jacobian: whether it shows the Jacobian's singular values, which cost extra.
         run: what it shows, None before there is a first frame.
     """
 
@@ -28,6 +29,7 @@ class View(StripWidget):
     name_id: ClassVar[str]
     title_word: ClassVar[str]
     hint: ClassVar[str]
+    wants_jacobian: ClassVar[bool] = False
 
     def __init__(self, *, colours: Colours, unicode: bool) -> None:
         super().__init__(id=self.name_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tui.lab.culprits import CulpritsView
 from tui.lab.heatmap import GradientHeatmap
+from tui.lab.singular_values import SingularValuesView
 from tui.lab.view import View
 
 #: In the order in which the key `v` shows them.
-VIEWS: tuple[type[View], ...] = (GradientHeatmap, CulpritsView)
+VIEWS: tuple[type[View], ...] = (GradientHeatmap, CulpritsView, SingularValuesView)
