@@ -26,11 +26,11 @@ class MemoryShortage(EngineError):
 
 
 class ForwardOverflow(EngineError):
-    """A forward pass left float64, first at this layer and time step, both from 1."""
+    """A forward pass left its dtype, first at this layer and time step, both from 1."""
 
     def __init__(self, layer: int, step: int) -> None:
         at = f"layer {layer}, time step {step}" if step > 1 else f"layer {layer}"
-        super().__init__(f"the forward pass overflows float64 at {at}")
+        super().__init__(f"the forward pass overflows at {at}")
         self.layer = layer
         self.step = step
 

@@ -114,7 +114,7 @@ def jacobian_spectrum(
 
     Computed in float64 whatever the network's dtype, on a copy: the network is left as it is.
     Exact up to 512 values and a few seconds of work, else by Golub-Kahan, unless `method` says.
-    Raises ForwardOverflow where the forward pass leaves float64, and MemoryShortage.
+    Raises ForwardOverflow where the forward pass leaves float64 too, and MemoryShortage.
     """
     begin = time.perf_counter()
     copy = _in_float64(network, cell)

@@ -331,7 +331,7 @@ class Network:
 
         A feed-forward net's are its layers, d h_l / d h_{l-1} with h_0 the input; a recurrent one's
         the time steps of its last layer, d h_t / d h_{t-1}, t from 2 to T. `x` is as in `evaluate`.
-        Of a float64 network. Raises ForwardOverflow where the forward pass left the dtype.
+        Raises ForwardOverflow where the forward pass left the dtype.
         """
         import numpy as np
 
