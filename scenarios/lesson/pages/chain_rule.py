@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from scenarios.lesson.blocks import Formula, Table, Text
+from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import activation_title, change, factor, first_frame, many, minus, small
 
@@ -66,8 +67,19 @@ def _compute(settings: Settings) -> Reading:
             "<>>>>",
             ("layer", "|∂L/∂h|", "times [φ′]", "times {W}", "= |∂L/∂h| below"),
             tuple(rows),
-            f"live, from the loss down: {activation_title(activation)}, gain {gain:g}; sizes are "
-            "RMS over units and examples",
+            f"from the loss down: {activation_title(activation)}, gain {gain:g}, sizes as RMS",
+        ),
+        Chart(
+            "log10 of what each has done by then, from the loss on",
+            "layer",
+            (
+                Curve("[φ′] alone", _added_up(slopes)),
+                Curve("{W} alone", _added_up(weights)),
+                Curve(
+                    "both: |∂L/∂h|",
+                    _added_up([sum(hop) for hop in zip(slopes, weights, strict=True)]),
+                ),
+            ),
         ),
         Text(
             f"Over {many(depth - 1, 'hop')} [φ′] *{change(sum(slopes))}* and {{W}} "
@@ -88,6 +100,11 @@ def _compute(settings: Settings) -> Reading:
         "backprop_slope": backprop,
     }
     return Reading(blocks, numbers, scenario)
+
+
+def _added_up(hops: list[float]) -> tuple[float, ...]:
+    """Decades from the loss to each layer, from those of each hop, lowest first."""
+    return (*reversed([*accumulate(reversed(hops))]), 0.0)
 
 
 def _nudged(run: Run) -> tuple[float, float]:
@@ -113,7 +130,7 @@ PAGE = Page(
     title="Backward: the chain rule brings [φ′] and {W}",
     knobs=(
         Knob("activation", "φ", "tanh", choices=("sigmoid", "tanh", "relu", "linear")),
-        Knob("gain", "gain", 1.0, 0.0, 10.0, 0.1),
+        Knob("gain", "gain", 1.0, 0.1, 10.0, 0.1),
         Knob("layers", "layers", 6, 2, 20),
     ),
     source="Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating "

@@ -58,7 +58,7 @@ def _compute(settings: Settings) -> Reading:
         rows.append((f"bias {name}", factor(only / hops), power(only), power(found), fate(found)))
     blocks = (
         Text(
-            "An LSTM had the idea before: carry a state along by a Hadamard product. In place "
+            "LSTM and GRU had the idea before: carry a state along by a Hadamard product. In place "
             f"of IndRNN's u stands a gate {{{letter}}} that the network computes at every step. "
             f"There is no φ on that path, so no [φ′] either: the product of gates is all."
         ),
