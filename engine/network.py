@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
+    from engine.initialisers import WeightSpec
     from engine.layer import Layer
     from engine.linearisation import Hop
     from engine.losses import Judgement
@@ -256,44 +257,45 @@ class Network:
         return result
 
     def _draw(self, plan: _NetworkPlan, inits: Sequence[InitSpec]) -> None:
-        """Draw every parameter from a generator of its own, so that depth changes no draw."""
-        import numpy as np
+        """Draw every parameter from a generator of its own, so that depth changes no draw.
 
+        Cells of one seed and scheme share a draw, each with a scale of its own.
+        """
         architecture = ARCHITECTURES[self.spec.kind]
         hop_scale = architecture.hop_scale.rpartition(".")[2]
-        for cell, init in enumerate(inits):
-            for index, layer in enumerate(plan.layers):
-                for place, (name, weight) in enumerate(layer.weights.items()):
-                    rng = np.random.default_rng([init.seed, index + 1, place])
-                    scheme = INITIALISERS[init.scheme]
-                    # A scheme that only makes sense at the hop leaves the input weights Gaussian.
-                    if weight.role not in scheme.roles:
-                        scheme = INITIALISERS["gaussian"]
-                    own = weight.role == architecture.hop_role
-                    scale = getattr(init, hop_scale) if own else init.weight_scale
-                    block = replace(
-                        weight,
-                        shape=(*weight.shape[:-1], weight.shape[-1] // weight.blocks),
-                        blocks=1,
-                    )
-                    drawn = np.concatenate(
-                        [scheme.draw(rng, block, scale, init) for _ in range(weight.blocks)],
-                        axis=-1,
-                    )
-                    self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
-                for name in layer.gains:
-                    self.parameters[f"layer{index + 1}.{name}"].fill(1.0)
-                for place, (name, shape) in enumerate(layer.biases.items()):
-                    rng = np.random.default_rng([init.seed, index + 1, len(layer.weights) + place])
-                    drawn = rng.standard_normal(shape) * init.bias_scale
-                    if name == "b" and (gate := architecture.layer.forget_gate):
+        for index, layer in enumerate(plan.layers):
+            prefix = f"layer{index + 1}."
+            for place, (name, weight) in enumerate(layer.weights.items()):
+                # What multiplies the gradient at every hop has a scale of its own.
+                scale_name = hop_scale if weight.role == architecture.hop_role else "weight_scale"
+                shared: dict[tuple[object, ...], HostArray] = {}
+                for cell, init in enumerate(inits):
+                    known = (init.seed, init.scheme, init.recurrent_lower, init.recurrent_upper)
+                    if known not in shared:
+                        shared[known] = _unit_draw(weight, init, index, place)
+                    drawn = shared[known] * getattr(init, scale_name)
+                    self.parameters[prefix + name][cell] = self.backend.asarray(drawn)
+            for name in layer.gains:
+                self.parameters[prefix + name].fill(1.0)
+            for place, (name, shape) in enumerate(layer.biases.items()):
+                gate = architecture.layer.forget_gate if name == "b" else None
+                standard: dict[int, HostArray] = {}
+                for cell, init in enumerate(inits):
+                    if init.seed not in standard:
+                        numbers = (index + 1, len(layer.weights) + place)
+                        standard[init.seed] = _generator(init, *numbers).standard_normal(shape)
+                    drawn = standard[init.seed] * init.bias_scale
+                    if gate is not None:
                         gates = architecture.layer.gates
                         drawn.reshape(len(gates), -1)[gates.index(gate)] += init.forget_bias
-                    self.parameters[f"layer{index + 1}.{name}"][cell] = self.backend.asarray(drawn)
-            rng = np.random.default_rng([init.seed, 0, 0])
-            fan_in, outputs = plan.parameters["readout.W"]
-            drawn = rng.standard_normal((fan_in, outputs)) / math.sqrt(fan_in)
-            self.parameters["readout.W"][cell] = self.backend.asarray(drawn)
+                    self.parameters[prefix + name][cell] = self.backend.asarray(drawn)
+        fan_in, outputs = plan.parameters["readout.W"]
+        readout: dict[int, HostArray] = {}
+        for cell, init in enumerate(inits):
+            if init.seed not in readout:
+                drawn = _generator(init, 0, 0).standard_normal((fan_in, outputs))
+                readout[init.seed] = drawn / math.sqrt(fan_in)
+            self.parameters["readout.W"][cell] = self.backend.asarray(readout[init.seed])
         self.parameters["readout.b"].fill(0.0)
 
     def evaluate(self, x: Array, target: Array) -> Fields:
@@ -516,6 +518,28 @@ class Network:
         excess = np.where(np.isfinite(excess), np.maximum(excess, 0.0), 0.0)
         whole = np.floor(excess)
         return -whole.astype(np.int64), np.exp2(whole - excess)
+
+
+def _unit_draw(weight: WeightSpec, init: InitSpec, index: int, place: int) -> HostArray:
+    """The draw of one weight of layer `index` at scale 1; every scheme is linear in its scale."""
+    import numpy as np
+
+    scheme = INITIALISERS[init.scheme]
+    # A scheme that only makes sense at the hop leaves the input weights Gaussian.
+    if weight.role not in scheme.roles:
+        scheme = INITIALISERS["gaussian"]
+    rng = _generator(init, index + 1, place)
+    columns = weight.shape[-1] // weight.blocks
+    block = replace(weight, shape=(*weight.shape[:-1], columns), blocks=1)
+    drawn = [scheme.draw(rng, block, 1.0, init) for _ in range(weight.blocks)]
+    return drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=-1)
+
+
+def _generator(init: InitSpec, *numbers: int) -> np.random.Generator:
+    """The stream of random numbers that belongs to one parameter."""
+    import numpy as np
+
+    return np.random.default_rng([init.seed, *numbers])
 
 
 def _first_overflow(log2_h: HostArray) -> Overflow | None:

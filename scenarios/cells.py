@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.version import RESULT_VERSION
+from scenarios.reader import SECTIONS
 
 if TYPE_CHECKING:
     from engine.frame import Frame
     from engine.verdict import VerdictName
     from scenarios.scenario import Scenario
-
-#: What may differ without the result being another one.
-_TEXTS = ("name", "title", "question", "source")
 
 
 def cell_key(scenario: Scenario) -> str:
@@ -26,13 +24,17 @@ def cell_key(scenario: Scenario) -> str:
     import hashlib
     import json
 
-    values: dict[str, Any] = {
-        name: value for name, value in scenario.to_dict().items() if name not in _TEXTS
-    }
-    values["run"] = {name: value for name, value in values["run"].items() if name != "device"}
+    values: dict[str, Any] = {section: _stated(getattr(scenario, section)) for section in SECTIONS}
+    del values["run"]["device"]
     values["result_version"] = RESULT_VERSION
     identity = json.dumps(values, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _stated(section: Any) -> dict[str, Any]:
+    """A section's values, without those its kind of network does not have."""
+    values = ((name, getattr(section, name)) for name in section.__slots__)
+    return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def cell_result(key: str, frame: Frame, seconds: float) -> CellResult:
         step=frame.step,
         overflow=None if place is None else (place.layer, place.step),
         dead_at=verdict.dead_at,
-        final_log10_grad=tuple(_finite(value) for value in span.tolist()),
+        final_log10_grad=_finites(span.tolist()),
         seconds=seconds,
     )
 
@@ -91,6 +93,13 @@ def cell_result(key: str, frame: Frame, seconds: float) -> CellResult:
 def failed_cell(key: str, line: str, seconds: float = 0.0) -> CellResult:
     """The result of a cell that could not be run to its end, for the reason in `line`."""
     return CellResult(key=key, seconds=seconds, error=line)
+
+
+def _finites(values: list[float]) -> tuple[float | None, ...]:
+    # A sum is finite only if all of it is, and costs a fraction of looking at each.
+    if math.isfinite(sum(values)):
+        return tuple(values)
+    return tuple(_finite(value) for value in values)
 
 
 def _finite(value: float | None) -> float | None:
