@@ -31,6 +31,8 @@ WAITING = "waiting for the first frame"
 MARKER_DISTANCE = 9
 #: Cells of a dash and of the gap behind it.
 DASH, GAP = 3, 2
+#: Rows below which pinned runs get the room, and the theory is left to the verdict's words.
+FEWEST_ROWS = 5
 
 
 class GradientPlot(StripWidget):
@@ -58,6 +60,7 @@ class GradientPlot(StripWidget):
         self._run: LiveRun | None = None
         self._pins: Sequence[Pin] = ()
         self._note = WAITING
+        self._theory: HostArray | None = None
         self._cache: dict[object, Cells] = {}
 
     def show(self, run: LiveRun | None, pins: Sequence[Pin], note: str = "") -> None:
@@ -72,7 +75,11 @@ class GradientPlot(StripWidget):
             blank = Strip.blank(size.width)
             waiting = line_of(size.width, (" " * GUTTER + self._note, note))
             return [blank] * (size.height // 2) + [waiting]
+        self._theory = run.theory
         legend = self._legend(size.width)
+        if self._pins and size.height - 1 - len(legend) < FEWEST_ROWS:
+            self._theory = None
+            legend = self._legend(size.width)
         width = max(size.width - GUTTER - 1, 1)
         height = max(size.height - 1 - len(legend), 1)
         profile = run.profile(run.latest)
@@ -92,7 +99,7 @@ class GradientPlot(StripWidget):
             extent = finite_extent(pin.values)
             if extent is not None:
                 reach.include(*extent)
-        theory = None if run.theory is None else finite_extent(run.theory)
+        theory = None if self._theory is None else finite_extent(self._theory)
         if theory is not None:
             # A bound may lie anywhere: it gets as much room again as the measured curves, no more.
             low, high = reach.limits
@@ -124,7 +131,7 @@ class GradientPlot(StripWidget):
             key = ("start", run.number, run.layer, canvas.width, canvas.height, span, limits)
             kept[key] = self._cache.get(key) or self._cells(start, canvas, span, limits)
             canvas.lay(kept[key], self.get_component_rich_style("plot--start", partial=True))
-        theory = run.theory
+        theory = self._theory
         if theory is not None:
             key = ("theory", run.number, canvas.width, canvas.height, span, limits)
             kept[key] = self._cache.get(key) or self._dashed(theory, canvas, span, limits)
@@ -184,7 +191,7 @@ class GradientPlot(StripWidget):
         ]
         if entries:
             entries.insert(0, (LIVE_MARKER, (run.label,), "plot--live"))
-        if run.prediction is not None and run.theory is not None:
+        if run.prediction is not None and self._theory is not None:
             from tui.theory_words import curve_names
 
             when = " at step 0" if run.trained else ""
