@@ -23,8 +23,12 @@ def critical_scale(scenario: Scenario) -> tuple[str, float]:
     from scenarios.runner import init_spec, network_spec
 
     spec = network_spec(scenario)
-    # The edge is the same at every depth, and the way through the layers is what takes time.
-    spec = replace(spec, depth=2) if spec.time_steps == 1 else replace(spec, time_steps=2)
+    # The edge is the same at every length of the way, which is what takes time, and wherever the
+    # loss reads.
+    if spec.time_steps == 1:
+        spec = replace(spec, depth=2)
+    else:
+        spec = replace(spec, time_steps=2, readout_steps=1)
     variance = TASKS[scenario.task.name].input_variance(scenario)
     prediction = predict_network(spec, init_spec(scenario), variance)
     key = ARCHITECTURES[scenario.network.kind].hop_scale

@@ -82,8 +82,7 @@ _KNOWN = frozenset(
     }
 )
 
-
-#: Settings that no theory of `predict_feedforward` or `predict_rnn` covers: a sentence each.
+#: Settings that a theory does not cover, a sentence each; `_BESIDE_TIME` has the exceptions.
 _UNCOVERED = {
     "norm": "{value} normalisation: it gives every layer back the variance that mean field would "
     "follow, and couples the gradients of units or samples, which mean field takes one by one",

@@ -68,10 +68,13 @@ def test_where_assumptions_fail_the_reason_is_given():
         (replace(WIDE, norm="layer"), "layer normalisation"),
         (replace(WIDE, kind="rnn", depth=1, time_steps=9, norm="batch"), "batch normalisation"),
         (replace(WIDE, residual=True), "residual connections"),
+        (replace(WIDE, kind="gru", time_steps=9, readout_steps=3), "the last 3 time steps"),
     ):
         reason = silence(predict(spec, InitSpec(), 1.0))
         assert reason is not None and word in reason, spec
     assert silence(predict(replace(image, padding="circular"), InitSpec(), 1.0)) is None
+    # What the loss is, the way back from it does not know.
+    assert silence(predict(replace(WIDE, loss="cross_entropy"), InitSpec(), 1.0)) is None
 
 
 @pytest.mark.parametrize(
