@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from engine.arrays import Array, HostArray
     from engine.backend import Backend
 
-#: |log2| of a gradient's largest entry up to which it needs no exponent, and from which on it counts
-#: as an exact zero.
+#: |log2| of a gradient's largest entry up to which it needs no exponent, and from which on it
+#: counts as an exact zero.
 _NEAR_ONE, _ZERO = 12.0, 2.0**40
 
 
