@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Maps = Sequence[Callable[["Array"], "Array"]]
 
+_EPSILON = 2.0**-52
+
 #: How far above the largest overlap seen a node must lie to be believed.
 _SAFETY = 10.0
 
@@ -48,13 +50,15 @@ class Quadrature:
     Attributes:
         nodes: largest first.
         weights: the share of all singular values that each node stands for; they add up to 1.
-        noise: what rounding in the products amounts to. Smaller nodes say nothing but "smaller".
+        floor: what the quadrature resolves down to. Nodes up to here stand for whatever is smaller:
+            those lost to rounding, and each start's smallest, where all that it cannot tell apart
+            ends up.
         exponent: a power of two.
     """
 
     nodes: HostArray
     weights: HostArray
-    noise: float
+    floor: float
     exponent: int
 
 
@@ -77,43 +81,46 @@ def golub_kahan(
     diagonal, above = np.zeros((starts, steps)), np.zeros((starts, steps))
     left: list[Array] = []
     right: list[Array] = [v]
-    noise = 0.0
+    noise, tiny = 0.0, 0.0
     u, scale = through(backend, forward, v)
     for k in range(steps):
-        u, diagonal[:, k], rounding = _unit(backend, u, left)
-        noise = max(noise, rounding)
+        u, diagonal[:, k], rounding = _unit(backend, u, left, tiny)
+        noise, tiny = max(noise, rounding), size * _EPSILON * float(diagonal.max())
         left.append(u)
         if k == steps - 1:
             break
         w, exponent = through(backend, backward, u)
         w = xp.ldexp(w, exponent - scale) - v * backend.asarray(diagonal[:, k, None])
-        v, above[:, k + 1], rounding = _unit(backend, w, right)
+        v, above[:, k + 1], rounding = _unit(backend, w, right, tiny)
         noise = max(noise, rounding)
         right.append(v)
         w, exponent = through(backend, forward, v)
         u = xp.ldexp(w, exponent - scale) - u * backend.asarray(above[:, k + 1, None])
     nodes, weights = np.zeros((starts, steps)), np.zeros((starts, steps))
+    floor = max(_SAFETY * noise, tiny)
     for index in range(starts):
         band = np.diag(diagonal[index]) + np.diag(above[index, 1:], 1)
         _, nodes[index], rows = np.linalg.svd(band)
         weights[index] = rows[:, 0] ** 2
+        # A recurrence that came to its end has found all that its start vector can see.
+        if steps < size and above[index, 1:].all():
+            floor = max(floor, float(nodes[index].min()))
     order = np.argsort(-nodes, axis=None, kind="stable")
-    largest = float(nodes.max())
-    noise = max(_SAFETY * noise, size * float(np.finfo(np.float64).eps) * largest)
     shares = weights.ravel()[order] / starts
-    return Quadrature(nodes.ravel()[order], shares, noise, scale)
+    return Quadrature(nodes.ravel()[order], shares, floor, scale)
 
 
-def _unit(backend: Backend, vectors: Array, basis: list[Array]) -> tuple[Array, HostArray, float]:
+def _unit(
+    backend: Backend, vectors: Array, basis: list[Array], tiny: float
+) -> tuple[Array, HostArray, float]:
     """Each vector (K, n) made orthogonal to its row in every array of `basis`, and unit.
 
     Returns also the lengths (K,), and the largest overlap taken out: none but for rounding. A
-    vector with nothing left becomes zero, which ends its own recurrence and no other's.
+    vector no longer than `tiny` becomes zero, which ends its own recurrence and no other's.
     """
     import numpy as np
 
     xp = backend.xp
-    before = xp.linalg.norm(vectors, axis=1)
     noise = 0.0
     # Twice is enough (Giraud, Langou, Rozloznik 2005).
     for again in (False, True):
@@ -122,6 +129,6 @@ def _unit(backend: Backend, vectors: Array, basis: list[Array]) -> tuple[Array, 
             vectors = vectors - other * overlap
             noise = noise if again else max(noise, float(xp.abs(overlap).max()))
     length = xp.linalg.norm(vectors, axis=1)
-    length = xp.where(length > 1e-14 * before, length, 0.0)
+    length = xp.where(length > tiny, length, 0.0)
     unit = xp.where(length[:, None] > 0.0, vectors / xp.maximum(length, 1e-300)[:, None], 0.0)
     return unit, backend.to_host(length).astype(np.float64), noise

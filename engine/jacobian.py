@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Method = Literal["exact", "golub-kahan"]
 
 #: Most singular values that are computed exactly.
-_MOST_EXACT = 512
+_MOST_EXACT = 1024
 
 #: Multiplications that a spectrum may cost: some ten seconds of one core.
 _BUDGET = 3e11
@@ -55,12 +55,12 @@ class JacobianSpectrum:
     Attributes:
         log10_values: log10 of the singular values that are not zero, largest first. By Golub-Kahan
             the nodes of a quadrature instead: the largest are singular values to rounding, the
-            others stand for their neighbourhood.
+            others stand for their neighbourhood, down to `log10_floor`.
         weights: how many singular values each one stands for, all ones if exact.
         zeros: how many singular values are zero: exactly, as behind closed ReLUs, or, by
-            Golub-Kahan, below `log10_floor`.
-        log10_floor: what cannot be told from zero, None if exact: then a value counts as zero only
-            where few hops shrank it to rounding level beside the largest.
+            Golub-Kahan, somewhere below `log10_floor`.
+        log10_floor: what the estimate resolves down to, None if exact: then a value counts as zero
+            only where few hops shrank it to rounding level beside the largest.
         of: which derivative it is, as in "d h_30 / d x".
         method: "exact", a graded product of QR factors and Jacobi rotations, or "golub-kahan".
         inputs, outputs: dimensions of the Jacobian.
@@ -89,12 +89,12 @@ class JacobianSpectrum:
 
     @property
     def smallest(self) -> float:
-        """log10 of the smallest, -inf where there are zeros."""
+        """log10 of the smallest, -inf where there are zeros or what counts as such."""
         return -math.inf if self.zeros or not self.count else float(self.log10_values[-1])
 
     @property
     def median(self) -> float:
-        """log10 of the median, -inf where it is zero."""
+        """log10 of the median, -inf where it is zero or counts as such."""
         import numpy as np
 
         above = np.cumsum(self.weights)
@@ -113,7 +113,7 @@ def jacobian_spectrum(
     """The spectrum of cell `cell`'s Jacobian at the first sample of `x`, as `evaluate` takes it.
 
     Computed in float64 whatever the network's dtype, on a copy: the network is left as it is.
-    Exact up to 512 values and a few seconds of work, else by Golub-Kahan, unless `method` says.
+    Exact up to 1,024 values and some seconds of work, else by Golub-Kahan, unless `method` says.
     Raises ForwardOverflow where the forward pass leaves float64 too, and MemoryShortage.
     """
     begin = time.perf_counter()
@@ -178,9 +178,9 @@ def _resolved(quadrature: Quadrature, count: int) -> tuple[HostArray, HostArray,
     """log10 values and weights, largest first, the weight of those lost, and the floor's log10."""
     import numpy as np
 
-    kept = quadrature.nodes > quadrature.noise
+    kept = quadrature.nodes > quadrature.floor
     weights, shift = count * quadrature.weights, quadrature.exponent * LOG10_2
     with np.errstate(divide="ignore"):
         values = np.log10(quadrature.nodes[kept]) + shift
-        floor = float(np.log10(quadrature.noise)) + shift
+        floor = float(np.log10(quadrature.floor)) + shift
     return values, weights[kept], float(weights[~kept].sum()), floor

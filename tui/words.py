@@ -151,6 +151,8 @@ def spread(found: JacobianSpectrum) -> str:
     if found.largest == -math.inf:
         return f"all {found.count} are 0"
     median = "0" if found.median == -math.inf else power(found.median)
+    if found.log10_floor is not None and found.median == -math.inf:
+        median = f"below {power(found.log10_floor)}"
     told = f"median {median}, largest {power(found.largest)}, "
     if found.log10_floor is None:
         if found.zeros:

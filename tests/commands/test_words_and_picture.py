@@ -224,6 +224,8 @@ def test_singular_values_in_words() -> None:
     assert spectrum([], 8.0) == "all 8 are 0"
     estimate = "median 10^1.0, largest 10^1.0, smallest below 10^-0.5; condition above 10^1.5"
     assert spectrum([1.0, -0.5], 0.0, -12.0) == estimate
+    most = "median below 10^-2.0, largest 10^1.0, 75% below 10^-2.0; condition above 10^3.0"
+    assert spectrum([1.0], 6.0, -2.0) == most
     below = "median 10^1.0, largest 10^1.0, 25% below 10^-12.0; condition above 10^13.0"
     assert spectrum([1.0], 2.0, -12.0) == below
     assert isometry("the forward pass overflows") == (

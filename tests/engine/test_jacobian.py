@@ -271,6 +271,21 @@ def test_golub_kahan_against_exact_on_a_mid_size_network():
         found = np.sum(estimate.weights * 10.0 ** (power * estimate.log10_values)) / 260.0
         assert found == pytest.approx(true, rel=0.1)
     assert estimate.median == pytest.approx(exact.median, abs=0.1)
+    # What the estimate leaves open is no more than there is below its floor, give or take a node.
+    below = int((exact.log10_values < estimate.log10_floor).sum())
+    assert estimate.zeros < 0.1 * 260 and below < 0.1 * 260
+
+
+def test_golub_kahan_says_how_much_it_cannot_resolve():
+    spec = small_spec("mlp", depth=30, hidden_size=200, input_shape=(200,))
+    network = build(spec, InitSpec(seed=3))
+    x, _ = problem(spec)
+    exact = jacobian_spectrum(network, x)
+    estimate = jacobian_spectrum(network, x, method="golub-kahan")
+    assert exact.log10_condition > 30.0
+    below = int((exact.log10_values < estimate.log10_floor).sum())
+    assert estimate.zeros == pytest.approx(below, abs=0.1 * 200)
+    assert estimate.smallest == -math.inf
 
 
 def test_golub_kahan_with_as_many_steps_as_values_finds_them_all():

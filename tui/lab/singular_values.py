@@ -82,11 +82,11 @@ class SingularValuesView(View):
 
     def _picture(self, found: JacobianSpectrum, width: int, height: int) -> list[Strip]:
         inner, rows = max(width - GUTTER - 1, 1), max(height - 1, 1)
-        # Zeros stand apart on the left: they have no logarithm.
-        apart = 4 if found.zeros else 0
+        # Zeros have no logarithm and stand apart on the left, as does what is too small to tell.
+        apart = 5 if found.zeros else 0
         bars = _Bars(found, max(inner - apart, 1))
         tallest = max(found.zeros, *bars.counts.tolist())
-        columns = [(found.zeros, "zero")] * 2 + [(0.0, "zero")] * 2 if apart else []
+        columns = [(found.zeros, "zero")] * 2 + [(0.0, "zero")] * 3 if apart else []
         columns += [(count, "bar") for count in bars.counts.tolist() for _ in range(bars.width)]
         columns += [(0.0, "bar")] * (inner - len(columns))
         heights = [(_eighths(value / tallest * rows), self._ink(ink)) for value, ink in columns]
@@ -100,7 +100,7 @@ class SingularValuesView(View):
             strips.append(strip_of([*gutter, *characters, " "], [*[line] * GUTTER, *styles, line]))
         labels = bars.labels()
         if apart:
-            labels = f"{'0' if found.log10_floor is None else '~0':<{apart}}{labels}"
+            labels = f"{'0' if found.log10_floor is None else 'less':<{apart}}{labels}"
         corner = " " * (GUTTER - 1) + "└"
         strips.append(line_of(width, (corner, self._ink("axis")), (labels, self._ink("axis"))))
         return strips
