@@ -12,12 +12,13 @@ for cell in scenarios.sweep("mlp-tanh-depth", {"network.hidden_size": 32}):
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.frame import Frame
+    from scenarios.sweeps.executors import Executor
     from scenarios.sweeps.run import SweepStore, SweptCell
 
 
@@ -38,6 +39,7 @@ def sweep(
     overrides: Mapping[str, object] | None = None,
     *,
     workers: int | None = None,
+    client: Any = None,
     store: SweepStore | None = None,
     fresh: bool = False,
 ) -> Iterator[SweptCell]:
@@ -45,14 +47,21 @@ def sweep(
 
     `overrides` maps dotted keys to values, as --set does: of the base scenario, or of an axis one
     value or a list. `workers` are processes here, one a core if it is None; with 1, or on a GPU,
-    all is done in this process. Cells that `store`, a `scenarios.store.store.Store`, holds already
-    are yielded from there unless `fresh`, and the others stored before they are yielded. Raises
-    `scenarios.errors.ScenarioError` at once where the sweep cannot be run.
+    all is done in this process; with `client`, a distributed.Client, on its cluster. Cells that
+    `store`, a `scenarios.store.store.Store`, holds already are yielded from there unless `fresh`,
+    and the others stored before they are yielded. Raises `scenarios.errors.ScenarioError` at once
+    where the sweep cannot be run.
     """
     from scenarios.sweeps.definition import load_sweep
     from scenarios.sweeps.executors import local_executor
     from scenarios.sweeps.run import SweepRun
 
     loaded = load_sweep(source, overrides)
-    executor = local_executor(workers, loaded.base.run.device)
+    executor: Executor
+    if client is not None:
+        from scenarios.sweeps.cluster import DaskCluster
+
+        executor = DaskCluster(client)
+    else:
+        executor = local_executor(workers, loaded.base.run.device)
     return SweepRun(loaded, executor, store, fresh=fresh).cells()

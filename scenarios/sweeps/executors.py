@@ -36,15 +36,15 @@ class ExecutorError(Exception):
 
 
 class Executor(Protocol):
-    """Runs batches, in any order.
+    """Runs batches, in any order."""
 
-    Attributes:
-        workers: how many batches can run at once.
-        place: where they run, in a few words.
-    """
+    @property
+    def workers(self) -> int:
+        """How many batches can run at once."""
 
-    workers: int
-    place: str
+    @property
+    def place(self) -> str:
+        """Where they run, in a few words."""
 
     @property
     def full(self) -> bool:

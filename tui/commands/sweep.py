@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
-from scenarios.threads import cores, one_thread
+from scenarios.threads import one_thread
 from tui.commands.console import paragraph, styled, width, write
 from tui.commands.interrupt import Interrupt
 from tui.commands.output import check, replacing
@@ -47,8 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="change the base scenario, as in network.hidden_size=32, or an axis's values, "
         "as in run.seed=[0,1]; may be repeated",
     )
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--workers", metavar="N", help="processes to run cells in; by default one a core"
+    )
+    where.add_argument(
+        "--dask", metavar="ADDRESS", help="run cells on the cluster of this Dask scheduler"
     )
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--fresh", action="store_true", help="run cells that are stored, too")
@@ -70,12 +74,11 @@ def execute(args: argparse.Namespace) -> int:
     sweep = _load(args)
     workers = None if args.workers is None else _checked_workers(args.workers)
     target, form = _export_target(args.export)
-    if not args.yes:
-        _check_size(sweep, workers)
-    from scenarios.sweeps.executors import local_executor
-
-    executor = local_executor(workers, sweep.base.run.device)
     with ExitStack() as stack:
+        executor = _executor(args.dask, workers, sweep)
+        stack.callback(executor.close)
+        if not args.yes:
+            _check_size(sweep, executor)
         kept = open_store(args)
         store = kept
         if store is None and target is not None:
@@ -128,6 +131,19 @@ def _run(
     return 130 if interrupted else 1 if report.failed else 0
 
 
+def _executor(address: str | None, workers: int | None, sweep: Sweep) -> Executor:
+    from scenarios.sweeps.executors import ExecutorError, local_executor
+
+    if address is None:
+        return local_executor(workers, sweep.base.run.device)
+    from scenarios.sweeps.cluster import DaskCluster, connect
+
+    try:
+        return DaskCluster(connect(address), owned=True)
+    except ExecutorError as error:
+        raise ScenarioError("--dask", str(error), key=address or '""') from error
+
+
 def _load(args: argparse.Namespace) -> Sweep:
     from scenarios.scenario import parse_assignment
     from scenarios.sweeps.definition import load_sweep
@@ -158,16 +174,15 @@ def _export_target(written: str | None) -> tuple[Path | None, str]:
     return check("--export", written), form
 
 
-def _check_size(sweep: Sweep, workers: int | None) -> None:
+def _check_size(sweep: Sweep, executor: Executor) -> None:
     """Refuse what is probably a mistake: a sweep of very many cells, or of hours."""
     from scenarios.sweeps.estimate import estimated_seconds
 
-    count = workers or cores()
-    seconds = estimated_seconds(sweep, count)
+    seconds = estimated_seconds(sweep, executor.workers)
     if sweep.cells <= _MANY_CELLS and (seconds is None or seconds <= _MANY_SECONDS):
         return
     cells = "1 cell" if sweep.cells == 1 else f"{sweep.cells:,} cells"
-    takes = "" if seconds is None else f", about {duration(seconds)} on {count} cores"
+    takes = "" if seconds is None else f", about {duration(seconds)} on {executor.place}"
     raise ScenarioError(sweep.origin, f"{cells}{takes}; add --yes to run them")
 
 
