@@ -122,6 +122,23 @@ async def test_values_that_gave_way_come_back() -> None:
         assert value(app, "init.recurrent_upper") == 1e6
 
 
+async def test_before_and_after_are_of_the_same_layer() -> None:
+    app = LabApp("indrnn-deep")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await finished(pilot)
+        session = app.lab.session
+        sick = session.live
+        assert sick is not None and sick.latest is not None
+        await pilot.press(NAMES["bound"])
+        await finished(pilot)
+        for layer in (3, 2):
+            await pilot.press("l")
+            assert session.treatment is not None and session.live is not None
+            assert session.live.layer == layer
+            values = session.treatment.pin.values
+            assert (values == sick.latest.log10_grad_h[layer - 1]).all()
+
+
 async def test_another_scenario_or_kind_ends_it() -> None:
     app = LabApp("chain-sigmoid", DEEP)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -96,6 +96,7 @@ class LiveRun:
     history: History = field(default_factory=History)
     y_range: StickyRange = field(default_factory=StickyRange)
     received: Callable[[Frame], None] | None = None
+    _predicted: HostArray | None = None
 
     def __post_init__(self) -> None:
         self.recurrent = ARCHITECTURES[self.scenario.network.kind].recurrent
@@ -156,24 +157,31 @@ class LiveRun:
         last_layer = not self.recurrent or self.layer == self.scenario.network.depth
         return silence(self.prediction, last_layer=last_layer)
 
+    def foretell(self, prediction: Prediction) -> None:
+        """Take in what theory says."""
+        import numpy as np
+
+        self.prediction = prediction
+        if prediction.log10_gradient is not None:
+            # None, where the theory does not reach, becomes nan: a gap.
+            self._predicted = np.array(prediction.log10_gradient, dtype=np.float64)
+
     @property
     def theory(self) -> HostArray | None:
         """The predicted profile, from where the first frame's begins at the loss, or None."""
-        import numpy as np
-
-        if self.prediction is None or self.first is None or self.theory_silence is not None:
+        if self._predicted is None or self.first is None or self.theory_silence is not None:
             return None
-        start = float(self.profile(self.first)[-1])
-        # None, where the theory does not reach, becomes nan: a gap.
-        return np.array(self.prediction.log10_gradient, dtype=np.float64) + start
+        return self._predicted + float(self.profile(self.first)[-1])
 
     @property
     def comparison(self) -> Comparison | None:
         """How far theory and the first frame are apart, None where nothing is drawn."""
+        if self.prediction is None or self.first is None:
+            return None
+        if self._predicted is None or self.theory_silence is not None:
+            return None
         from engine.theory import compare
 
-        if self.theory is None or self.prediction is None or self.first is None:
-            return None
         return compare(self.prediction, self.profile(self.first))
 
     def _grow(self, frame: Frame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -41,12 +41,14 @@ class Treatment:
         remedy: which.
         before: the scenario without it.
         changes: what it changed.
-        pin: the run without it.
+        run: the run without it.
+        pin: that run in the plot.
     """
 
     remedy: Remedy
     before: Scenario
     changes: Changes
+    run: LiveRun
     pin: Pin
 
 
@@ -155,11 +157,12 @@ class Session:
             self.start()
             return None
         changes = remedy.changes(untreated)
-        pin = self._before() if in_force is None else in_force.pin
-        if pin is None:
+        run = self.live if in_force is None else in_force.run
+        if run is None or (in_force is None and run.number != self._number):
             return "There is no run to compare with yet."
+        pin = _pin_of_before(run) if in_force is None else in_force.pin
         self.scenario = untreated.with_changes(changes, source=self.origin.name)
-        self.treatment = Treatment(remedy, untreated, changes, pin)
+        self.treatment = Treatment(remedy, untreated, changes, run, pin)
         self.start()
         return None
 
@@ -172,23 +175,6 @@ class Session:
             if key in treatment.changes or key not in now
         }
         return self.scenario.with_changes(back, source=self.origin.name)
-
-    def _before(self) -> Pin | None:
-        """The picture's run as the one before a remedy, None before there is a picture of it."""
-        live = self.live
-        if live is None or live.latest is None or live.first is None:
-            return None
-        if live.number != self._number:
-            return None
-        from tui.words import power
-
-        # Where training ended in an overflow there is only its beginning to look at.
-        frame = live.first if live.latest.overflow is not None else live.latest
-        verdict = live.judged(frame)
-        was = verdict.name if verdict.decades is None else power(verdict.decades)
-        when = ", step 0" if frame is not live.latest else ""
-        label = f"before{when}: {was}"
-        return Pin(live.number, label, live.profile(frame).copy(), BEFORE_SLOT)
 
     @property
     def curves(self) -> list[Pin]:
@@ -249,7 +235,7 @@ class Session:
                     self._take(frames)
                 case Predicted(prediction=prediction):
                     if self.live is not None and self.live.number == self._number:
-                        self.live.prediction = prediction
+                        self.live.foretell(prediction)
                 case Jacobian(step=step, found=found):
                     if self.live is not None and self.live.number == self._number:
                         self._take_jacobian(self.live, step, found)
@@ -300,6 +286,10 @@ class Session:
         if live is None or not live.recurrent or live.scenario.network.depth == 1:
             return None
         live.judge_layer(live.layer - 1 or live.scenario.network.depth)
+        treatment = self.treatment
+        if treatment is not None and live.layer <= treatment.run.scenario.network.depth:
+            treatment.run.judge_layer(live.layer)
+            self.treatment = replace(treatment, pin=_pin_of_before(treatment.run))
         return live.layer
 
     def pin(self) -> str | None:
@@ -331,3 +321,16 @@ class Session:
         # Asking for the property would open a worker to close it.
         if "_worker" in self.__dict__:
             self._worker.close()
+
+
+def _pin_of_before(run: LiveRun) -> Pin:
+    """The run before a remedy as it stands in the plot, for the layer that it is looked at."""
+    from tui.words import power
+
+    assert run.first is not None and run.latest is not None
+    # Where training ended in an overflow there is only its beginning to look at.
+    frame = run.first if run.latest.overflow is not None else run.latest
+    verdict = run.judged(frame)
+    was = verdict.name if verdict.decades is None else power(verdict.decades)
+    when = ", step 0" if frame is not run.latest else ""
+    return Pin(run.number, f"before{when}: {was}", run.profile(frame).copy(), BEFORE_SLOT)
