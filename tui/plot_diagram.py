@@ -110,20 +110,20 @@ def _marks(
     if line.across:
         values = [float(diagram.x.values[column]) for column in across.places]
         for number, row in enumerate(shown_rows):
-            critical = line.values[row]
-            place = None if critical is None else _position(values, critical)
-            if place is not None:
-                last = len(values) * across.width - 1
-                marks.add((number, min(last, int((place + 0.5) * across.width))))
+            for border in line.scales[row]:
+                place = _position(values, border)
+                if place is not None:
+                    last = len(values) * across.width - 1
+                    marks.add((number, min(last, int((place + 0.5) * across.width))))
         return marks
     assert diagram.y is not None
     values = [float(diagram.y.values[row]) for row in shown_rows]
     for place, column in enumerate(across.places):
-        critical = line.values[column]
-        height = None if critical is None else _position(values, critical)
-        if height is not None:
-            first = place * across.width
-            marks.update((round(height), first + offset) for offset in range(across.width))
+        for border in line.scales[column]:
+            height = _position(values, border)
+            if height is not None:
+                first = place * across.width
+                marks.update((round(height), first + offset) for offset in range(across.width))
     return marks
 
 
@@ -183,8 +183,8 @@ def _legend(
     if "failed" in states:
         text.append(f"\n{_FAILED * 2} failed")
     if line is not None and line.reason is None:
-        words = f"{stroke} the edge between vanishing and exploding: {line.theory}"
-        text.append("\n" + textwrap.fill(words, columns, subsequent_indent="  "))
+        words = textwrap.fill(f"{stroke} {line.meaning}", columns, subsequent_indent="  ")
+        text.append(f"\n{words}")
     return text
 
 

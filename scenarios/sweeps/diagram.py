@@ -16,6 +16,7 @@ from scenarios.sweeps.axes import SEED, Axis, rounded
 from scenarios.sweeps.definition import SAMPLED
 
 if TYPE_CHECKING:
+    from scenarios.scenario import Scenario
     from scenarios.sweeps.definition import Sweep
     from scenarios.sweeps.run import SweptCell
 
@@ -182,20 +183,20 @@ def _scale(sweep: Sweep, axis: Axis, bins: int) -> Scale:
 
 @dataclass(frozen=True, slots=True)
 class TheoryLine:
-    """Where theory puts the edge between vanishing and exploding.
+    """Where theory puts the borders between vanishing, healthy and exploding.
 
     Attributes:
-        across: whether the critical scale lies on the x axis, one value for every row; else it
-            lies on the y axis, one for every column.
-        values: the critical scale there, None where theory is silent.
-        reason: why, where it is silent throughout; None where it speaks.
-        theory: whose theory it is.
+        across: whether the scales lie on the x axis, some for every row; else they lie on the
+            y axis, some for every column.
+        scales: the scales there: one edge, the two ends of a band, or none where theory is silent.
+        meaning: what they are.
+        reason: why theory is silent throughout; None where it speaks.
     """
 
     across: bool
-    values: tuple[float | None, ...]
+    scales: tuple[tuple[float, ...], ...]
+    meaning: str
     reason: str | None
-    theory: str
 
 
 def theory_line(diagram: Diagram, panel: Panel) -> TheoryLine | None:
@@ -208,28 +209,52 @@ def theory_line(diagram: Diagram, panel: Panel) -> TheoryLine | None:
         scale, other = y, x
     else:
         return None
-    from scenarios.predictions import predict
-
     sweep = diagram.sweep
     start = {} if sweep.combine in SAMPLED else panel.values
-    found: list[float | None] = []
-    reason, theory = None, ""
+    found: list[tuple[float, ...]] = []
+    meaning, reason = "", None
     for value in (None,) if other is None else other.values:
-        changes: dict[str, Value] = dict(start)
+        changes: dict[str, Value] = {**start, scale.field: 1.0}
         if other is not None and value is not None:
             changes[other.field] = _whole_if_needed(other.field, value)
         try:
-            prediction = predict(sweep.base.with_changes(changes, source=sweep.origin))
+            scenario = sweep.base.with_changes(changes, source=sweep.origin)
+            borders, words = _borders(scenario, scale.field)
         except (ScenarioError, ValueError) as error:
-            found.append(None)
-            reason = reason or str(error)
-            continue
-        name = _CRITICAL[scale.field]
-        found.append(getattr(prediction, name))
-        reason = reason or prediction.reasons.get(name)
-        theory = theory or prediction.theory
-    spoken = any(value is not None for value in found)
-    return TheoryLine(across, tuple(found), None if spoken else reason, theory)
+            borders, words = (), str(error)
+        found.append(borders)
+        if borders:
+            meaning = meaning or words
+        else:
+            reason = reason or words
+    return TheoryLine(across, tuple(found), meaning, None if any(found) else reason)
+
+
+def _borders(scenario: Scenario, field: str) -> tuple[tuple[float, ...], str]:
+    """The borders for a network whose scale `field` is 1, and what they are; or (), and why."""
+    from engine.verdict import THRESHOLD_DECADES
+    from scenarios.predictions import predict
+    from scenarios.runner import network_spec
+
+    prediction = predict(scenario)
+    critical = getattr(prediction, _CRITICAL[field])
+    if critical is not None:
+        return (critical,), f"the edge between vanishing and exploding: {prediction.theory}"
+    reason = prediction.reasons[_CRITICAL[field]]
+    spec, bound = network_spec(scenario), prediction.bound_decades
+    hops = (spec.time_steps if prediction.axis == "time" else spec.depth) - 1
+    of_hops = "init.recurrent_scale" if prediction.axis == "time" else "init.weight_scale"
+    if bound is None or not hops or field != of_hops:
+        return (), reason
+    # The scale multiplies every hop, so the bound changes by its logarithm at each.
+    low, high = (
+        10.0 ** ((limit - bound) / hops) for limit in (-THRESHOLD_DECADES, THRESHOLD_DECADES)
+    )
+    meaning = (
+        f"{THRESHOLD_DECADES:g} decades lost or gained while every gate is open: below the first "
+        f"the gradient must vanish, above the second it may explode"
+    )
+    return (low, high), meaning
 
 
 def _whole_if_needed(key: str, value: Value) -> Value:
@@ -246,7 +271,8 @@ def diagram_event(diagram: Diagram) -> dict[str, Any]:
         if line is not None:
             theory = {
                 "field": diagram.x.field if line.across else diagram.sweep.y,
-                "critical": list(line.values),
+                "scales": [list(scales) for scales in line.scales],
+                "meaning": line.meaning,
                 "reason": line.reason,
             }
         panels.append(

@@ -30,6 +30,9 @@ _WORKER = (
 #: How often a lone cell may take its process with it before it counts as failed.
 _MOST_DEATHS = 2
 
+#: Processes in a row that may end before they are ready for work.
+_MOST_STILLBORN = 3
+
 
 class ExecutorError(Exception):
     """Nothing can be run there; `str()` is one line that says why."""
@@ -110,6 +113,7 @@ class LocalProcesses:
         self._gpus = gpus
         self._processes: dict[Connection, _Process] = {}
         self._waiting: deque[tuple[Batch, int]] = deque()
+        self._stillborn = 0
 
     @property
     def full(self) -> bool:
@@ -137,7 +141,7 @@ class LocalProcesses:
                     results = self._bury(connection)
                 else:
                     if results is None:
-                        process.started = True
+                        process.started, self._stillborn = True, 0
                         continue
                     process.batch = None
                 if results:
@@ -195,16 +199,19 @@ class LocalProcesses:
         process = self._processes.pop(connection)
         connection.close()
         code = process.end()
-        if not process.started:
-            raise ExecutorError(f"worker processes do not start: {_ending(code)}")
         batch, deaths = process.batch, process.deaths + 1
+        if not process.started:
+            self._stillborn += 1
+            if self._stillborn >= _MOST_STILLBORN:
+                raise ExecutorError(f"worker processes do not start: {_ending(code)}")
+            deaths = process.deaths
         if batch is None:
             return []
         if len(batch) > 1:
             # The first death may be chance; from the second on, find the cell that is to blame.
             half = len(batch) // 2 if deaths > 1 else len(batch)
             parts = [batch.part(0, half), batch.part(half, len(batch))]
-            self._waiting.extendleft((part, deaths) for part in reversed(parts) if len(part))
+            self._waiting.extendleft((part, deaths) for part in parts if len(part))
             return []
         if deaths <= _MOST_DEATHS:
             self._waiting.appendleft((batch, deaths))

@@ -51,7 +51,7 @@ def test_json_streams_every_cell_and_ends_with_the_diagram(tmp_path: Path) -> No
         if cell["values"]["task.time_steps"] == 5 and cell["values"]["init.recurrent_scale"] == 0.5
     ]
     assert panel["decades"][0][0] == pytest.approx(sum(of_first) / 2, abs=1e-5)
-    assert len(panel["theory"]["critical"]) == 2
+    assert [len(scales) for scales in panel["theory"]["scales"]] == [1, 1]
 
 
 def test_the_diagram_in_a_plain_shell(tmp_path: Path) -> None:

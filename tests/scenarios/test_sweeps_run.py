@@ -340,6 +340,21 @@ def test_theory_and_measurement_agree_on_where_the_edge_is() -> None:
     line = theory_line(diagram, panel)
 
     assert line is not None and line.across and line.reason is None
-    assert line.values[0] == pytest.approx(math.sqrt(1.760955), abs=1e-4)
+    assert line.scales[0] == pytest.approx((math.sqrt(1.760955),), abs=1e-4)
     decades = [point.decades for point in panel.rows[0]]
     assert decades[0] < -3 < decades[1] < 3 < decades[2]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["irnn-time", "indrnn-time"])
+def test_gates_that_stay_open_keep_within_the_band_and_no_further(name: str) -> None:
+    overrides = {"task.time_steps": [5, 50], "init.recurrent_scale": [1.0], "run.seed": 0}
+    sweep = load_sweep(name, overrides)
+    diagram = Diagram(sweep)
+    line = theory_line(diagram, diagram.panels()[0])
+
+    assert line is not None and line.reason is None
+    for steps, (low, high) in zip((5, 50), line.scales, strict=True):
+        # IndRNN's u goes up to 2^(1/T) where its scale is 1, IRNN's U is I.
+        largest = 2.0 ** (1.0 / steps) if name == "indrnn-time" else 1.0
+        assert (low * largest) ** (steps - 1) == pytest.approx(1e-3)
+        assert (high * largest) ** (steps - 1) == pytest.approx(1e3)

@@ -9,10 +9,14 @@ from typing import Self
 
 
 class Interrupt:
-    """While this context is open, Ctrl+C sets `asked`; a second one raises KeyboardInterrupt."""
+    """While this context is open, Ctrl+C sets `asked`; a second one raises KeyboardInterrupt.
 
-    def __init__(self) -> None:
+    `finishing` is what is still brought to its end, in words.
+    """
+
+    def __init__(self, finishing: str = "this step") -> None:
         self.asked = False
+        self._finishing = finishing
         self._installed = False
 
     def __enter__(self) -> Self:
@@ -36,4 +40,5 @@ class Interrupt:
             raise KeyboardInterrupt
         self.asked = True
         if sys.stderr.isatty():
-            print("\nstopping after this step; Ctrl+C again stops at once", file=sys.stderr)
+            line = f"\nstopping after {self._finishing}; Ctrl+C again stops at once"
+            print(line, file=sys.stderr)

@@ -107,7 +107,7 @@ def _run(
     report: SweepReport = kind(sweep)
     run = SweepRun(sweep, executor, store, fresh=args.fresh)
     interrupted = False
-    with Interrupt() as interrupt:
+    with Interrupt("the cells under way") as interrupt:
         try:
             report.start(executor)
             for cell in run.cells():
@@ -122,7 +122,7 @@ def _run(
             return 1
         finally:
             report.close()
-        interrupted = interrupted or interrupt.asked
+        interrupted = (interrupted or interrupt.asked) and report.done < sweep.cells
         report.end(interrupted=interrupted)
     if target is not None and store is not None and not _exported(args, store, run, target, form):
         return 1

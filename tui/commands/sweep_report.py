@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scenarios.sweeps.diagram import Diagram, theory_line
@@ -22,6 +21,7 @@ from tui.commands.console import (
 from tui.words import duration
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress
 
     from scenarios.events import Event
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _MOST_PANELS = 8
 #: Errors of cells that are shown, each once.
 _MOST_ERRORS = 5
-#: Seconds between two looks at the progress bar.
-_TICK = 0.1
 
 
 class SweepReport:
@@ -123,7 +121,7 @@ class TextSweepReport(SweepReport):
     def __init__(self, sweep: Sweep) -> None:
         super().__init__(sweep)
         self._progress: Progress | None = None
-        self._begin = self._shown_at = time.monotonic()
+        self._begin = time.monotonic()
         self._errors: dict[str, int] = {}
 
     def close(self) -> None:
@@ -141,23 +139,17 @@ class TextSweepReport(SweepReport):
         write()
         self._begin = time.monotonic()
         if is_live(sys.stderr):
-            self._progress = _progress(sweep.cells)
+            self._progress = _progress(sweep.cells, lambda: (self.done, self._speed()))
 
     def show_cell(self, cell: SweptCell) -> None:
         error = cell.result.error
         if error is not None:
             self._errors[error] = self._errors.get(error, 0) + 1
-        now = time.monotonic()
-        if self._progress is not None and now - self._shown_at > _TICK:
-            self._shown_at = now
-            self._progress.update(
-                self._progress.task_ids[0], completed=self.done, speed=self._speed(now)
-            )
 
-    def _speed(self, now: float) -> str:
+    def _speed(self) -> str:
         """Cells run each second and the time left; what was stored before took none."""
         run = self.done - self.stored
-        rate = run / max(now - self._begin, 1e-9)
+        rate = run / max(time.monotonic() - self._begin, 1e-9)
         if not run:
             return ""
         left = (self.sweep.cells - self.done) / rate
@@ -223,16 +215,23 @@ class TextSweepReport(SweepReport):
         write(f"{'interrupted at ' if interrupted else ''}{cells}: {', '.join(parts)}")
 
 
-def _progress(cells: int) -> Progress:
+def _progress(cells: int, state: Callable[[], tuple[int, str]]) -> Progress:
+    """A bar that asks how many cells are done, and how fast, whenever it is drawn."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    progress = Progress(
+    class Asking(Progress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            for task in self.tasks:
+                task.completed, task.fields["speed"] = state()
+            return super().get_renderables()
+
+    progress = Asking(
         TextColumn("cells"),
         MofNCompleteColumn(),
         BarColumn(bar_width=30),
         TextColumn("{task.fields[speed]}"),
-        console=Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
+        console=Console(stderr=True),
         transient=True,
     )
     progress.add_task("", total=cells, speed="")
