@@ -4,8 +4,9 @@ Work: one forward pass, the loss, the full backward pass with every parameter gr
 norms of dL/dh for every layer and time step. The engine is timed at a whole frame: on top it
 measures dL/da, every parameter gradient, the RMS, zeros and saturation of activations, and carries
 exponents. Of these the prototype measures dL/da alone, PyTorch the parameter gradients alone.
-Each workload has a process of its own, in which its rivals take turns: what PyTorch's indexed loops
-leave in the allocator's hands would slow, or starve, the workloads after them.
+Each workload has a process of its own, in which its rivals take turns, and a share of the memory:
+an indexed loop's gradients of 16 MB a step now and then break up the heap until W4 takes 20 GB. A
+run that needs more than the share is given up, and counted.
 
 Rivals. `proto`: DESIGN section 7's prototypes, written out in prototypes.py; at least as fast means
 a ratio of at least 1. `loop`: PyTorch that keeps dL/dh of every layer and step; a recurrent one
@@ -35,6 +36,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -49,6 +51,9 @@ CHECKED_STEPS = 200
 
 #: Gradients further apart than this, in float64, are not the same work.
 AGREEMENT = 1e-9
+
+#: Bytes a workload's process may take, and its share of what is free if that is less.
+MEMORY, SHARE = 8e9, 0.5
 
 #: Seconds a rival runs untimed at the start of its turn, and about as many timed.
 TURN = 0.02
@@ -275,22 +280,31 @@ def repeat(action: Callable[[], object]) -> list[float]:
     return taken
 
 
-def race(rivals: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Median seconds of each rival, taking turns for about `seconds` in all.
+def race(
+    rivals: dict[str, Callable[[], object]], seconds: float
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Median seconds of each rival, taking turns for about `seconds` in all; and runs given up.
 
     A turn starts untimed: the rival before left its data in the caches and, if it was PyTorch on
     two threads, one of them spinning on the core that the next would use.
     """
     times: dict[str, list[float]] = {name: [] for name in rivals}
+    given_up: dict[str, int] = {}
     gc.collect()
     gc.disable()
     start = time.perf_counter()
     while time.perf_counter() - start < seconds or len(times["engine"]) < 5:
         for name, action in rivals.items():
-            repeat(action)
-            times[name] += repeat(action)
+            try:
+                repeat(action)
+                times[name] += repeat(action)
+            except RuntimeError as error:
+                # PyTorch has no exception of its own for this.
+                if "allocate memory" not in str(error):
+                    raise
+                given_up[name] = given_up.get(name, 0) + 1
     gc.enable()
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return {name: statistics.median(taken) for name, taken in times.items() if taken}, given_up
 
 
 def main() -> None:
@@ -334,8 +348,10 @@ def blas() -> str:
 
 def report(name: str, thread_counts: list[int], seconds: float) -> None:
     """Check one workload's rivals against each other, then print a line for each thread count."""
+    limit = int(min(MEMORY, SHARE * psutil.virtual_memory().available))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     workload = WORKLOADS[name]
-    # The indexed loop's backward pass takes gigabytes; fewer steps show the same agreement.
+    # The indexed loop's backward pass may take gigabytes; fewer steps show the same agreement.
     short = replace(workload.spec, time_steps=min(workload.spec.time_steps, CHECKED_STEPS))
     worst = Contest(replace(workload, spec=short), "float64").check()
     gc.collect()
@@ -345,15 +361,17 @@ def report(name: str, thread_counts: list[int], seconds: float) -> None:
     contest = Contest(workload, "float32")
     for count in thread_counts:
         with threads(count):
-            median = race(contest.rivals, seconds)
+            median, given_up = race(contest.rivals, seconds)
         line = f"{name:4}{workload.title:52}{count:4}{1e3 * median['engine']:9.2f}"
         for rival in ("proto", "loop", "tuned", "nn"):
             if rival not in median:
-                line += " " * (16 if rival == "tuned" else 0)
+                line += " " * {"loop": 23, "tuned": 16}.get(rival, 0)
                 continue
             line += f"{1e3 * median[rival]:9.2f}{median[rival] / median['engine']:7.2f}"
             if rival in ("loop", "nn"):
                 line += f"{workload.floors.get((rival, count), math.nan):7.2f}"
+        for rival, runs in given_up.items():
+            line += f"  ({rival}: {runs} turns given up for memory)"
         print(line, flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
