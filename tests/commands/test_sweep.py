@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.commands.support import environment, nablascope, script
+
+#: How often a sweep is killed; the long test asks for hundreds.
+KILLS = int(os.environ.get("NABLASCOPE_KILLS", "6"))
 
 #: 12 cells that take no time.
 SMALL = (
@@ -160,32 +166,68 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     assert stored == done[-1]["cells"] == len(done) - 2 < done[0]["cells"]
 
 
+def stored_axes(path: Path) -> set[str]:
+    """What the store holds of the sweep, after a look at whether it is whole."""
+    if not path.exists():
+        return set()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if not db.execute("SELECT name FROM sqlite_master WHERE name = 'cells'").fetchall():
+            return set()
+        rows = [axes for (axes,) in db.execute("SELECT axes FROM cells")]
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+def kill(process: subprocess.Popen[bytes], draw: random.Random) -> None:
+    """Kill -9 one worker, or the writer, or both with all workers."""
+    victims = ["writer", "group"]
+    if workers := psutil.Process(process.pid).children():
+        victims.append("worker")
+    victim = draw.choice(victims)
+    if victim == "worker":
+        draw.choice(workers).kill()
+        # The sweep goes on; this one is ended by Ctrl+C.
+        time.sleep(draw.uniform(0.0, 0.3))
+        process.send_signal(signal.SIGINT)
+    elif victim == "writer":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_killed_at_any_moment_no_finished_cell_is_lost_or_run_twice(tmp_path: Path) -> None:
     store = tmp_path / "runs.sqlite"
+    # Enough cells that some are left to the last kill.
+    seeds = max(2, KILLS // 3)
     arguments = [
         *("sweep", "rnn-tanh-time", "--store", str(store), "--device", "cpu", "--workers", "2"),
-        *("--set", "network.hidden_size=8", "--set", "task.batch_size=4", "--json"),
+        *("--set", "network.hidden_size=8", "--set", "training.steps=5", "--yes", "--json"),
+        *("--set", f"run.seed={list(range(seeds))}"),
     ]
     before: set[str] = set()
-    for delay in (0.6, 0.9, 1.2):
+    draw = random.Random(1)
+    for _ in range(KILLS):
         process = subprocess.Popen(
             [script(), *arguments],
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=environment(),
             cwd="/",
             start_new_session=True,
         )
-        time.sleep(delay)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if store.exists():
-            with sqlite3.connect(store) as db:
-                assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-                rows = [axes for (axes,) in db.execute("SELECT axes FROM cells")]
-            assert len(rows) == len(set(rows)) and before <= set(rows)
-            before = set(rows)
+        time.sleep(draw.uniform(0.2, 1.5))
+        if process.poll() is None:
+            kill(process, draw)
+        process.wait(timeout=60)
+        after = stored_axes(store)
+        assert before <= after
+        before = after
     _, *cells, end = events(nablascope(*arguments).stdout)
+    total = 6 * 29 * seeds
 
-    assert end["cells"] == 870 and {cell["index"] for cell in cells} == set(range(870))
+    assert end["cells"] == total and {cell["index"] for cell in cells} == set(range(total))
+    assert end["failed"] == 0
     kept = {json.dumps(cell["values"], separators=(",", ":")) for cell in cells if cell["stored"]}
     assert kept == before
+    assert len(stored_axes(store)) == total
