@@ -21,13 +21,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.architectures import ARCHITECTURES
-from engine.backend import open_backend
 from engine.bidiagonal import Quadrature, golub_kahan
 from engine.graded import GradedProduct
+from engine.linearisation import in_float64
 from engine.magnitude import LOG10_2
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def jacobian_spectrum(
     Raises ForwardOverflow where the forward pass leaves float64 too, and MemoryShortage.
     """
     begin = time.perf_counter()
-    copy = _in_float64(network, cell)
+    copy = in_float64(network, cell)
     hops = copy.linearise(copy.backend.asarray(x[cell : cell + 1, :, : copy.spec.batch_size]))
     inputs, outputs = hops[0].inputs, hops[-1].outputs
     push, pull = [hop.push for hop in hops], [hop.pull for hop in reversed(hops)]
@@ -147,17 +147,6 @@ def end_to_end(spec: NetworkSpec) -> str:
         return f"d h_{spec.depth} / d x"
     state = "(h, c)" if "c" in layer.path else "h"
     return f"d {state}_{spec.time_steps} / d {state}_1"
-
-
-def _in_float64(network: Network, cell: int) -> Network:
-    """A copy of one cell for a batch of one, or of all samples where they are coupled."""
-    from engine.network import Network as Copy
-
-    batch = network.spec.batch_size if network.spec.norm == "batch" else 1
-    backend = open_backend(str(network.backend.description["device"]), "float64")
-    spec = replace(network.spec, batch_size=batch, dtype="float64")
-    parameters = {name: array[cell] for name, array in network.parameters.items()}
-    return Copy.from_parameters(spec, parameters, backend)
 
 
 def _affordable(hops: Sequence[Hop], count: int) -> bool:

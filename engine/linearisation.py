@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from engine.backend import open_backend
 
 if TYPE_CHECKING:
     from engine.arrays import Array
+    from engine.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,19 @@ class Hop:
     inputs: int
     outputs: int
     work: int
+
+
+def in_float64(network: Network, cell: int, device: str | None = None) -> Network:
+    """A copy of one cell for a batch of one, or of all samples where they are coupled.
+
+    On the device of `network` unless another is named. Raises MemoryShortage.
+    """
+    from engine.network import Network as Copy
+
+    batch = network.spec.batch_size if network.spec.norm == "batch" else 1
+    backend = open_backend(device or str(network.backend.description["device"]), "float64")
+    spec = replace(network.spec, batch_size=batch, dtype="float64")
+    parameters = {name: array[cell] for name, array in network.parameters.items()}
+    if device is not None:
+        parameters = {name: network.backend.to_host(array) for name, array in parameters.items()}
+    return Copy.from_parameters(spec, parameters, backend)

@@ -19,7 +19,7 @@ from scenarios.schema import FIELDS
 from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
-    from engine.arrays import Array
+    from engine.arrays import Array, HostArray
     from engine.jacobian import JacobianSpectrum
     from engine.network import Fields
     from scenarios.scenario import Scenario
@@ -108,10 +108,34 @@ class Run:
         """
         from engine.jacobian import jacobian_spectrum
 
-        inputs = self.input
-        if inputs is None:
-            inputs, _ = next(TASKS[self.scenario.task.name].batches(self.scenario))
-        return jacobian_spectrum(self.network, inputs[None])
+        return jacobian_spectrum(self.network, self._seen()[None])
+
+    def lyapunov_exponents(self, count: int) -> HostArray:
+        """The largest finite-time Lyapunov exponents of the network as it is now, in decades a
+        time step, (count,), at the same sample.
+
+        Raises ValueError where there is no time step to cross, ForwardOverflow, MemoryShortage.
+        """
+        import math
+
+        from engine.theory import leading_exponents
+
+        return leading_exponents(self.network, self._seen()[None], count) / math.log(10.0)
+
+    def recurrent_weights(self, layer: int) -> HostArray:
+        """What a layer's gradient is multiplied by from one time step to the one before: u (H,), or
+        U with one row a unit and the columns of all gates. Layers count from 1.
+        """
+        name = ARCHITECTURES[self.scenario.network.kind].layer.hop_weight
+        array = self.network.parameters[f"layer{layer}.{name}"][0]
+        return self._backend.to_host(array).astype("float64")
+
+    def _seen(self) -> Any:
+        """The last batch seen, or the first one to come."""
+        if self.input is not None:
+            return self.input
+        inputs, _ = next(TASKS[self.scenario.task.name].batches(self.scenario))
+        return inputs
 
 
 def frame_of(scenario: Scenario, fields: Fields, cell: int, step: int, seconds: float) -> Frame:

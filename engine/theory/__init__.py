@@ -18,6 +18,8 @@ from engine.theory.comparison import OTHER_LAYER, Comparison, compare, silence
 from engine.theory.feedforward import predict_feedforward
 from engine.theory.gates import chrono_bias, predict_gated
 from engine.theory.independent import (
+    RecurrentWeights,
+    describe_draw,
     log10_rms_gradient,
     predict_indrnn,
     predict_irnn,
@@ -25,7 +27,7 @@ from engine.theory.independent import (
     weights_within,
 )
 from engine.theory.lesson import slope_bound, slope_bound_decades
-from engine.theory.lyapunov import lyapunov_exponents
+from engine.theory.lyapunov import leading_exponents, lyapunov_exponents
 from engine.theory.prediction import TRAINED, Draft, Prediction
 from engine.theory.recurrent import largest_singular_value, predict_rnn, spectral_radius
 
@@ -38,9 +40,12 @@ __all__ = [
     "TRAINED",
     "Comparison",
     "Prediction",
+    "RecurrentWeights",
     "chrono_bias",
     "compare",
+    "describe_draw",
     "largest_singular_value",
+    "leading_exponents",
     "log10_rms_gradient",
     "lyapunov_exponents",
     "predict",

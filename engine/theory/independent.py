@@ -163,6 +163,38 @@ class WeightLaw:
         return ends
 
 
+def describe_draw(spec: NetworkSpec, init: InitSpec) -> str | None:
+    """How irnn or indrnn draws the |u| of its last layer, None for a scheme not known here.
+
+    As in "|u| ~ U(0, 1)"; where powers of u average to a power law of the lag k, with that law.
+    """
+    if spec.kind == "irnn":
+        return f"u = {init.recurrent_scale:g}"
+    law = _drawn_law(_scheme(spec, init), spec, init)
+    if law is None:
+        return None
+    bound = largest_size(init.recurrent_bound, spec.time_steps)
+    if law.shape == "gaussian":
+        told = f"u ~ N(0, {law.scale:g}^2)"
+    elif law.low == law.high:
+        told = f"|u| = {law.high:g}"
+    else:
+        told = f"|u| ~ U({law.low:.6g}, {law.high:.6g})"
+    if bound < law.high or (bound < math.inf and law.shape == "gaussian"):
+        return f"{told}, cut back to {bound:.6g}"
+    if law.low == 0.0 < law.high:
+        factor = "1" if law.high == 1.0 else f"{law.high:.6g}^k"
+        return f"{told}, so the RMS of u^k is {factor} / sqrt(2k + 1)"
+    return told
+
+
+def _scheme(spec: NetworkSpec, init: InitSpec) -> str:
+    """The scheme that draws u."""
+    layer = ARCHITECTURES[spec.kind].layer
+    weight = layer.plan(spec, spec.depth - 1, spec.input_shape, 1).weights[layer.hop_weight]
+    return scheme_of(weight, init.scheme)
+
+
 def weight_law(scheme: str, spec: NetworkSpec, init: InitSpec) -> WeightLaw | None:
     """What the last layer draws |u| from, None for a scheme not known here.
 
@@ -228,8 +260,7 @@ def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> 
     """The last layer's time steps, with every gate open."""
     layer = ARCHITECTURES[spec.kind].layer
     activation = ACTIVATIONS[layer.fixed_activation or spec.activation]
-    weight = layer.plan(spec, spec.depth - 1, spec.input_shape, 1).weights["u"]
-    scheme = scheme_of(weight, init.scheme)
+    scheme = _scheme(spec, init)
     hops, slope = spec.time_steps - 1, activation.max_slope
     draft = Draft(spec.kind, activation.name, "time", "exact bound per neuron (Li et al. 2018)")
     law = weight_law(scheme, spec, init)

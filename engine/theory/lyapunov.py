@@ -1,25 +1,33 @@
 """Finite-time Lyapunov exponents of a recurrent network along a trajectory, by the QR method.
 
-The Jacobian of step t is J_t = diag(phi'(a_t)) U^T (U acts on row vectors from the right). What a
-small difference of states, or a gradient, is multiplied by over n steps is the product of n of
-them; its exponents are log singular values divided by n. The product itself would leave float64, so
-it is kept as Q R: Benettin et al. 1980; for recurrent networks Engelken, Wolf, Abbott 2023.
+What a small difference of states, or a gradient, is multiplied by over n steps is the product of
+the n Jacobians d h_t / d h_{t-1}; its exponents are log singular values divided by n. The product
+itself would leave float64, so it is kept as Q R: Benettin et al. 1980; for recurrent networks
+Engelken, Wolf, Abbott 2023.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from engine.linearisation import in_float64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from engine.arrays import HostArray
+    from engine.arrays import Array, HostArray
+    from engine.network import Network
+
+#: A linear map on the rows of (K, H).
+_Map: TypeAlias = "Callable[[Array], Array]"
 
 #: What a direction must keep in one step, relative to the best one, to be told from rounding.
 _RESOLUTION = 1e-15
+#: Directions carried beside those asked for: exponents close together settle sooner.
+_SPARE = 8
 
 
 def lyapunov_exponents(
@@ -49,27 +57,55 @@ def lyapunov_exponents(
     if not 1 <= kept <= size:
         raise ValueError(f"there are 1 to {size} exponents to ask for, not {count}")
     matrix, steps = np.asarray(u, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal((size, kept))
-    basis = np.linalg.qr(start)[0]
-    # Backwards with transposed Jacobians: the basis turns to the product's right singular vectors.
-    for slope in steps[::-1]:
-        basis = np.linalg.qr(matrix @ (slope[:, None] * basis))[0]
-    total = np.zeros(kept)
-    for _, gains in _forwards(matrix, steps, basis):
-        total += gains
-    result: HostArray = np.sort(total / len(steps))[::-1]
+    push = [partial(_push, matrix, slope) for slope in steps]
+    pull = [partial(_pull, matrix, slope) for slope in steps]
+    return _exponents(push, pull, size, kept)
+
+
+def leading_exponents(network: Network, x: Array, count: int, cell: int = 0) -> HostArray:
+    """The largest exponents of a recurrent network as it is now, in nats per time step.
+
+    They are those of d h_T / d h_1 of the last layer, for lstm of the state (h, c), along the
+    trajectory through the first sample of `x`, which is as `evaluate` takes it but on the host.
+    (count,), largest first, or as many as the state has dimensions. Computed in float64 on the
+    host, on a copy. No gradient of this sample grows by more than the first; a typical one follows
+    it in the long run.
+
+    Raises ValueError for a network without time steps to cross, ForwardOverflow, MemoryShortage.
+    """
+    if network.spec.time_steps < 2:
+        raise ValueError("a single time step has no hop to multiply")
+    copy = in_float64(network, cell, "cpu")
+    hops = copy.linearise(copy.backend.asarray(x[cell : cell + 1, :, : copy.spec.batch_size]))
+    size = hops[0].inputs
+    push, pull = [hop.push for hop in hops], [hop.pull for hop in hops]
+    return _exponents(push, pull, size, min(count + _SPARE, size))[:count]
+
+
+def _push(matrix: HostArray, slope: HostArray, tangents: HostArray) -> HostArray:
+    result: HostArray = (tangents @ matrix) * slope
     return result
 
 
-def _forwards(
-    matrix: HostArray, steps: HostArray, basis: HostArray
-) -> Iterator[tuple[HostArray, HostArray]]:
-    """For each step the new basis and the log factors, (count,), by which its directions grew."""
+def _pull(matrix: HostArray, slope: HostArray, cotangents: HostArray) -> HostArray:
+    result: HostArray = (cotangents * slope) @ matrix.T
+    return result
+
+
+def _exponents(push: Sequence[_Map], pull: Sequence[_Map], size: int, kept: int) -> HostArray:
+    """The log factors a step by which `kept` directions grow, largest first."""
     import numpy as np
 
-    for slope in steps:
-        basis, upper = np.linalg.qr(slope[:, None] * (matrix.T @ basis))
-        size = abs(np.diagonal(upper))
-        lost = size <= _RESOLUTION * size.max()
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((size, kept)))[0]
+    # Backwards with transposed Jacobians: the basis turns to the product's right singular vectors.
+    for step in reversed(pull):
+        basis = np.linalg.qr(step(basis.T).T)[0]
+    total = np.zeros(kept)
+    for step in push:
+        basis, upper = np.linalg.qr(step(basis.T).T)
+        grown = abs(np.diagonal(upper))
+        lost = grown <= _RESOLUTION * grown.max()
         with np.errstate(divide="ignore"):
-            yield basis, np.where(lost, -math.inf, np.log(size))
+            total += np.where(lost, -math.inf, np.log(grown))
+    result: HostArray = np.sort(total / len(push))[::-1]
+    return result

@@ -66,6 +66,53 @@ def test_a_task_knows_the_mean_square_of_its_input(name: str) -> None:
     assert task.input_variance(scenario) == pytest.approx(np.mean(inputs**2), rel=0.02)
 
 
+def test_the_draw_of_an_indrnn(capsys: Capture) -> None:
+    changes = ("--set", "init.recurrent_lower=0", "--set", "init.recurrent_upper=1e6")
+    found = as_json(capsys, "indrnn", *changes)["recurrent_weights"]
+    assert isinstance(found, dict)
+    u, steps = np.array(found["u"]), found["time_steps"]
+    assert found["line"] == pytest.approx(2.0 ** (1.0 / steps))
+    assert found["beyond"] == (u**steps > 2.0).sum()
+    assert 0 < found["beyond"] < len(u)
+    assert found["log10_power"] == pytest.approx(steps * np.log10(u))
+    assert found["low"] ** (steps - 1) == pytest.approx(1e-3)
+    assert found["within"] == ((u > found["low"]) & (u < found["high"])).sum()
+    assert main(["theory", "indrnn", *changes]) == 0
+    text = capsys.readouterr().out
+    assert f"2^(1/T) = 1.00696: {found['beyond']} of 64 beyond" in text
+    assert "1.14815^k / sqrt(2k + 1)" in " ".join(text.split())
+
+
+def test_lyapunov_exponents_beside_what_is_measured(capsys: Capture) -> None:
+    found = as_json(capsys, "rnn-tanh-above")
+    exponents, rate = found["lyapunov_exponents"], found["measured_decades_per_hop"]
+    assert isinstance(exponents, list) and len(exponents) == 4
+    assert exponents == sorted(exponents, reverse=True)
+    assert isinstance(rate, float) and rate == pytest.approx(exponents[0], abs=0.02)
+    (frame,) = Run(load("rnn-tanh-above", {"training.steps": 0, "run.device": "cpu"})).frames()
+    assert rate == pytest.approx(frame.verdict.decades_per_hop, rel=1e-3)
+    assert main(["theory", "rnn-tanh-above"]) == 0
+    assert f"decades a time step  {exponents[0]:.4f}  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("mlp-tanh", "network.depth=3", "only recurrent networks"),
+        ("rnn-tanh", "task.time_steps=1", "a single time step has no hop"),
+        ("rnn-tanh", "network.hidden_size=65536", "too large"),
+        ("rnn-relu", "init.recurrent_scale=1e6", "overflow"),
+    ],
+)
+def test_no_look_at_the_draw_has_a_reason(
+    capsys: Capture, name: str, change: str, told: str
+) -> None:
+    found = as_json(capsys, name, "--set", change)
+    assert found["lyapunov_exponents"] is None
+    assert isinstance(found["reasons"], dict)
+    assert told in found["reasons"]["lyapunov_exponents"]
+
+
 def test_bad_input_is_one_line(capsys: Capture) -> None:
     assert main(["theory", "mlp-tahn"]) == 2
     err = capsys.readouterr().err

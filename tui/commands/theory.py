@@ -1,8 +1,11 @@
-"""nablascope theory: what the papers predict for a scenario, and why where they cannot."""
+"""nablascope theory: what the papers predict for a scenario, why where they cannot, and what they
+have to say about its own draw.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ from tui.commands.options import add_scenario, load_scenario
 
 if TYPE_CHECKING:
     from engine.theory import Prediction
+    from scenarios.drawn import Drawn, DrawnWeights
 
 #: How each number is introduced; the rest of a prediction is for --json.
 _TITLES = {
@@ -38,6 +42,15 @@ _ELSEWHERE = {
     "time": {"critical_weight_scale", "gate"},
 }
 
+#: Decades below the largest power of u that bars are drawn for; no sum sees what is below.
+_REACH = 12.0
+
+_MEANING = (
+    "Lyapunov exponents are what a gradient keeps a step along the first sample's own trajectory, "
+    "in the direction that loses least and in the next ones; measured is the batch as a whole."
+)
+_DEAD = " At -inf every direction of that sample meets an exact zero."
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -48,13 +61,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the prediction."""
     scenario = load_scenario(args)
+    from scenarios.drawn import look_at_draw
     from scenarios.predictions import predict
 
     prediction = predict(scenario)
+    drawn = look_at_draw(scenario)
     if args.json:
         import json
 
-        print(json.dumps(prediction.to_dict(), allow_nan=False))
+        reasons = dict(sorted({**prediction.reasons, **drawn.reasons}.items()))
+        told = {**prediction.to_dict(), **drawn.to_dict(), "reasons": reasons}
+        print(json.dumps(told, allow_nan=False))
         return 0
     write(styled(scenario.title, "bold"))
     write(f"theory: {prediction.theory}")
@@ -63,6 +80,10 @@ def execute(args: argparse.Namespace) -> int:
     _write_reasons(prediction)
     for sentence in prediction.assumptions:
         write(paragraph(f"Taken for granted: {sentence}.", "  ", width()))
+    if drawn.recurrent_weights is not None:
+        _write_weights(drawn.recurrent_weights)
+    if prediction.axis == "time":
+        _write_trajectory(drawn)
     return 0
 
 
@@ -80,14 +101,71 @@ def _write_numbers(prediction: Prediction) -> None:
 
 
 def _write_reasons(prediction: Prediction) -> None:
-    """Each reason once, behind everything it is the reason for."""
+    """Why the theory is silent, where it is."""
     elsewhere = _ELSEWHERE[prediction.axis]
+    told = {name: prediction.reasons.get(name) for name in _TITLES if name not in elsewhere}
+    reasons = {name: reason for name, reason in told.items() if reason is not None}
+    _write_silence(reasons)
+    if reasons:
+        write()
+
+
+def _write_silence(reasons: dict[str, str]) -> None:
+    """Each reason once, behind everything it is the reason for."""
     by_reason: dict[str, list[str]] = {}
-    for name in _TITLES:
-        if name in prediction.reasons and name not in elsewhere:
-            by_reason.setdefault(prediction.reasons[name], []).append(name)
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
     dash = "—" if speaks_unicode(sys.stdout) else "-"
     for reason, names in by_reason.items():
         write(paragraph(f"no {', '.join(names)} {dash} {reason}", "  ", width()))
-    if by_reason:
-        write()
+
+
+def _write_weights(weights: DrawnWeights) -> None:
+    """Histograms of |u| and of its T-th power, and who is beyond which bound."""
+    from tui.commands.histogram import histogram
+
+    look, steps, columns = weights.look, weights.time_steps, width() - 4
+    count = len(look.u)
+    plain = weights.max_slope == 1.0
+    bound = "2^(1/T)" if plain else "2^(1/T) / sup phi'"
+    told = f"{bound} = {look.line:.6g}: {weights.beyond} of {count} beyond"
+    draw = "" if weights.draw is None else f", {weights.draw}"
+    title = f"|u| of layer {weights.layer}, {count} neurons as drawn{draw}:"
+    _write_bars(title, histogram(abs(look.u), look.line, told, columns))
+    power = f"|u|^{steps}" if plain else f"(|u| sup phi')^{steps}"
+    title = f"{power}, the most that T = {steps} steps make of a neuron's gradient:"
+    mark = math.log10(2.0)
+    _write_bars(title, histogram(look.log10_bound, mark, "a factor of 2", columns, "10^", _REACH))
+    within = (
+        f"{steps - 1} hops stay within 3 decades for |u| from {weights.low:.4g} to "
+        f"{weights.high:.4g}, phi' at its steepest: {weights.within} of {count} neurons."
+    )
+    write()
+    write(paragraph(within, "  ", width()))
+
+
+def _write_bars(title: str, lines: list[str]) -> None:
+    write()
+    write(paragraph(title, "  ", width()))
+    for line in lines:
+        write(f"    {line}")
+
+
+def _write_trajectory(drawn: Drawn) -> None:
+    """Lyapunov exponents beside what was measured, and what they mean."""
+    exponents, rate = drawn.lyapunov_exponents, drawn.measured_decades_per_hop
+    titles = ("Lyapunov exponents, decades a time step", "measured decades a time step")
+    write()
+    if exponents is not None:
+        write(f"  {titles[0]}  {_row(exponents.tolist())}")
+    if rate is not None:
+        write(f"  {titles[1].ljust(len(titles[0]))}  {_row([rate])}")
+    if exponents is not None:
+        dead = _DEAD if exponents[0] == -math.inf else ""
+        write(paragraph(_MEANING + dead, "  ", width()))
+    names = ("lyapunov_exponents", "measured_decades_per_hop")
+    _write_silence({name: drawn.reasons[name] for name in names if name in drawn.reasons})
+
+
+def _row(values: list[float]) -> str:
+    return "  ".join(f"{round(value, 4) + 0.0:.4f}" for value in values)

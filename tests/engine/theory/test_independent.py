@@ -14,6 +14,7 @@ from engine.theory import predict
 from engine.theory.gates import chrono_bias, gate_path, log10_gate
 from engine.theory.independent import (
     WeightLaw,
+    describe_draw,
     gates_open,
     largest_weight,
     log10_rms_gradient,
@@ -49,6 +50,33 @@ def test_histogram_arrays_and_the_papers_line():
     assert quarter.line == pytest.approx(4.0 * 2.0**0.1)
     with pytest.raises(ValueError, match="at least one hop"):
         recurrent_weights(np.ones(2), 0)
+
+
+@pytest.mark.parametrize(
+    ("init", "told"),
+    [
+        (
+            InitSpec("recurrent_range", recurrent_lower=0.0, recurrent_upper=1.0),
+            "|u| ~ U(0, 1), so the RMS of u^k is 1 / sqrt(2k + 1)",
+        ),
+        (
+            InitSpec("uniform", recurrent_scale=0.5),
+            "|u| ~ U(0, 0.866025), so the RMS of u^k is 0.866025^k / sqrt(2k + 1)",
+        ),
+        (InitSpec("recurrent_range"), "|u| ~ U(0.986233, 1.01396)"),
+        (InitSpec("identity", recurrent_scale=0.9), "|u| = 0.9"),
+        (
+            InitSpec("gaussian", recurrent_scale=0.1, recurrent_bound=2.0),
+            "u ~ N(0, 0.1^2), cut back to 1.01396",
+        ),
+        (
+            InitSpec("identity", recurrent_scale=3.0, recurrent_bound=2.0),
+            "|u| = 3, cut back to 1.01396",
+        ),
+    ],
+)
+def test_a_draw_in_words(init, told):
+    assert describe_draw(SPEC, init) == told
 
 
 def test_the_range_of_u_that_keeps_T_steps_within_decades():

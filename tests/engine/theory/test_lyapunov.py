@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engine.backend import open_backend
+from engine.errors import ForwardOverflow
+from engine.jacobian import jacobian_spectrum
 from engine.network import Network
 from engine.spec import InitSpec, NetworkSpec
-from engine.theory.lyapunov import lyapunov_exponents
+from engine.theory.lyapunov import leading_exponents, lyapunov_exponents
 
 
 def haar(size, seed=0):
@@ -99,6 +102,32 @@ def test_the_leading_exponent_is_the_rate_of_the_measured_gradient():
         slopes.append(1.0 - h * h)
     leading = lyapunov_exponents(u, np.array(slopes)[1:], count=1)[0]
     assert decades / (steps - 1) == pytest.approx(leading / math.log(10.0), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "irnn", "indrnn", "lstm", "gru"])
+def test_of_a_network_they_are_the_jacobians_singular_values(kind):
+    steps = 60
+    spec = NetworkSpec(kind, "tanh", 2, 12, 2, (3,), time_steps=steps)
+    scheme = "gaussian" if kind != "irnn" else "identity"
+    network = Network(spec, [InitSpec(scheme=scheme)], open_backend("cpu", "float32"))
+    x = np.random.default_rng(8).standard_normal((1, steps, 2, 3)).astype(np.float32)
+    found = leading_exponents(network, x, 3)
+    assert found.shape == (3,)
+    values = jacobian_spectrum(network, x).log10_values[:3] / (steps - 1)
+    # A ReLU's gates may leave fewer directions than are asked for.
+    alive = found[np.isfinite(found)] / math.log(10.0)
+    assert alive == pytest.approx(values[: len(alive)], abs=0.01)
+    assert len(alive) == min(3, len(values))
+
+
+def test_of_a_network_that_leaves_float64_or_has_no_hop():
+    spec = NetworkSpec("rnn", "relu", 1, 8, 1, (3,), time_steps=40)
+    network = Network(spec, [InitSpec(recurrent_scale=1e20)], open_backend("cpu", "float32"))
+    with pytest.raises(ForwardOverflow):
+        leading_exponents(network, np.ones((1, 40, 1, 3), np.float32), 1)
+    short = Network(replace(spec, time_steps=1), [InitSpec()], open_backend("cpu", "float32"))
+    with pytest.raises(ValueError, match="no hop"):
+        leading_exponents(short, np.ones((1, 1, 1, 3), np.float32), 1)
 
 
 @pytest.mark.parametrize(
