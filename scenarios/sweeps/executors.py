@@ -67,6 +67,9 @@ class Executor(Protocol):
         given up, as failed. Raises ExecutorError where nothing can be run any more.
         """
 
+    def withdraw(self) -> None:
+        """Forget batches that have not begun, where it can be told which have."""
+
     def close(self) -> None:
         """Stop, whatever is under way."""
 
@@ -96,8 +99,11 @@ class InProcess:
 
         return run_batch(self._batches.popleft())
 
-    def close(self) -> None:
+    def withdraw(self) -> None:
         self._batches.clear()
+
+    def close(self) -> None:
+        self.withdraw()
 
 
 class LocalProcesses:
@@ -148,12 +154,15 @@ class LocalProcesses:
                     self._hand_out()
                     return results
 
+    def withdraw(self) -> None:
+        self._waiting.clear()
+
     def close(self) -> None:
         for connection, process in self._processes.items():
             connection.close()
             process.end()
         self._processes.clear()
-        self._waiting.clear()
+        self.withdraw()
 
     def _hand_out(self) -> None:
         """Give every idle process a batch, and start processes while there are too few."""

@@ -88,6 +88,7 @@ class SweepRun:
     def stop(self) -> None:
         """Start no more cells; those under way are still waited for."""
         self._stopping = True
+        self.executor.withdraw()
 
     def cells(self) -> Iterator[SweptCell]:
         """Run the sweep; every cell is yielded once, after it was stored.

@@ -34,8 +34,9 @@ _GPU_BYTES = 2 * 2**30
 #: The most cells of one stack: what is done once a cell then outweighs what is done once a stack.
 _MOST_CELLS = 1024
 
-#: Workspace times evaluations that make a batch of work: about a second of one core.
-_BATCH_BYTES = 2 * 2**30
+#: Workspace times evaluations that make a batch of work: about half a second of one core, which is
+#: what a killed process may cost.
+_BATCH_BYTES = 2**29
 _MOST_IN_BATCH = 1024
 
 
