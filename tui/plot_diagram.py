@@ -28,6 +28,9 @@ _MOST_LINES = 32
 
 _FAILED = "?"
 
+#: Columns that the legend takes on one line.
+_WIDE_LEGEND = 64
+
 
 def diagram_text(
     diagram: Diagram,
@@ -64,7 +67,7 @@ def diagram_text(
                 marked = (number, place * across.width + offset) in marks
                 text.append(stroke if marked else character, style)
         text.append("\n")
-    text.append(" " * gutter + _ticks(diagram.x.values, across) + "\n")
+    text.append(" " * gutter + _ticks(diagram.x.values, across, columns - gutter) + "\n")
     text.append(" " * gutter + diagram.x.title + "\n")
     text.append_text(_legend(panel, line, stroke, columns, colours))
     return text
@@ -135,14 +138,15 @@ def _position(values: Sequence[float], wanted: float) -> float | None:
     return None
 
 
-def _ticks(values: Sequence[Value], across: _Side) -> str:
+def _ticks(values: Sequence[Value], across: _Side, room: int) -> str:
     """Labels under their columns: every one, or every second, ... whichever first leaves room."""
     labels = [shown(values[column]) for column in across.places]
     for stride in range(1, len(labels) + 1):
         line = ""
         for place in range(0, len(labels), stride):
             label = labels[place]
-            start = max(0, place * across.width + (across.width - len(label)) // 2)
+            middle = place * across.width + (across.width - len(label)) // 2
+            start = max(0, min(middle, room - len(label)))
             if line and start < len(line) + 2:
                 break
             line = line.ljust(start) + label
@@ -165,6 +169,8 @@ def _legend(
             continue
         if before:
             text.append(f" {scale.LEVELS[level].low:g} ")
+        if character == "=" and columns < _WIDE_LEGEND:
+            text.append("\n        ")
         before = character
         if before == "=":
             # The middle of the scale, not its edge.

@@ -36,4 +36,5 @@ def execute(args: argparse.Namespace) -> int:
             write(styled(paragraph(entry.question, indent, columns), "dim"))
         write()
     write("nablascope NAME opens one in the app; nablascope run NAME runs it here.")
+    write("nablascope sweep lists the sweeps: many scenarios at once, as a phase diagram.")
     return 0
