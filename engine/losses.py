@@ -108,7 +108,7 @@ class CrossEntropy(Loss):
         # The largest is exactly 1 and stays out of the sum, so that log1p keeps what is small.
         np.put_along_axis(rest, best, 0.0, axis=-1)
         log_p = shifted - np.log1p(rest.sum(axis=-1, keepdims=True))
-        losses: HostArray = -np.take_along_axis(log_p, label, axis=-1)[..., 0]
+        losses: HostArray = np.take_along_axis(log_p, label, axis=-1)[..., 0] * -1.0
         # p of the wrong classes alone: the right one's p - 1 is minus their sum, without the loss
         # of digits that a difference of two numbers near 1 has.
         np.put_along_axis(log_p, label, -math.inf, axis=-1)

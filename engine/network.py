@@ -480,18 +480,23 @@ class Network:
         return narrow if fits else wide
 
     def update(
-        self, optimizer: Optimizer, learning_rates: Sequence[float], clip_norms: Sequence[float]
+        self,
+        optimizer: Optimizer,
+        learning_rates: Sequence[float],
+        clip_norms: Sequence[float],
+        clip_values: Sequence[float] | None = None,
     ) -> None:
         """Change every parameter by the last `evaluate`'s gradient, consuming it.
 
-        One learning rate and one bound on the gradient's global norm a cell; 0 leaves the norm
-        unbounded. Clipping works on the true norm, also where that is outside the dtype. Then u is
-        cut back to each cell's `InitSpec.recurrent_bound`.
+        One learning rate, one bound on the gradient's global norm and, after that, one on each of
+        its entries a cell; a bound of 0 is none. Clipping works on the true gradient, also where
+        that is outside the dtype. Then u is cut back to each cell's `InitSpec.recurrent_bound`.
         """
         import numpy as np
 
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
+            bounds = np.asarray(clip_values or [0.0] * self.cells, dtype=np.float64)
             self._updates += 1
             for row, (name, parameter) in enumerate(self.parameters.items()):
                 gradient = self._gradients[name]
@@ -499,6 +504,10 @@ class Network:
                 column = (self.cells,) + (1,) * (parameter.ndim - 1)
                 if (shrink[1] != 1.0).any():
                     gradient *= self.backend.asarray(shrink[1].reshape(column))
+                if bounds.any():
+                    most = np.where(bounds > 0.0, bounds, math.inf).reshape(column)
+                    limit = self.backend.asarray(most)
+                    self.backend.xp.clip(gradient, -limit, limit, out=gradient)
                 rate = self.backend.asarray(np.reshape(learning_rates, column))
                 optimizer.update(
                     self.backend.xp, parameter, gradient, self._states[name], rate, self._updates

@@ -80,6 +80,37 @@ def test_clipping_bounds_the_global_norm():
         np.testing.assert_allclose(step, 0.5 / norm * gradients[name], rtol=1e-7, atol=1e-13)
 
 
+def test_clipping_by_value_bounds_every_entry_after_the_norm():
+    spec = small_spec("mlp")
+    network = Network(spec, [InitSpec(seed=1)] * 3, open_backend("cpu", spec.dtype))
+    x, target = (np.repeat(array, 3, axis=0) for array in problem(spec))
+    network.evaluate(x, 100.0 * target)
+    before, gradients = cell_parameters(network), cell_gradients(network)
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients.values()))
+    network.update(OPTIMIZERS["sgd"], [1.0] * 3, [0.0, 0.0, 1.0], [0.0, 0.3, 0.05])
+    clipped = 0
+    for name, gradient in gradients.items():
+        wanted = [
+            gradient,
+            np.clip(gradient, -0.3, 0.3),
+            np.clip(gradient / norm, -0.05, 0.05),
+        ]
+        clipped += int((np.abs(gradient) > 0.3).sum())
+        for cell, step in enumerate(wanted):
+            moved = before[name] - network.parameters[name][cell]
+            np.testing.assert_allclose(moved, step, rtol=1e-7, atol=1e-13)
+    assert clipped > 10
+
+
+def test_clipping_by_value_tames_a_gradient_float32_cannot_hold():
+    network, x, target = explosive()
+    network.evaluate(x, target)
+    before = cell_parameters(network)
+    network.update(OPTIMIZERS["sgd"], [1.0], [0.0], [0.25])
+    moved = before["layer1.b"] - network.parameters["layer1.b"][0]
+    np.testing.assert_allclose(np.abs(moved), 0.25, rtol=1e-6)
+
+
 def test_a_small_gradient_is_not_clipped():
     clipped, free = (network_for(small_spec("mlp")) for _ in range(2))
     x, target = problem(clipped.spec)
