@@ -34,6 +34,10 @@ class Frame:
         overflow: where the forward pass first left the dtype, None if it did not.
         verdict: the judgement over the last layer, from the loss to the farthest point.
         seconds: wall-clock time the engine took.
+        accuracy: share of the batch classified rightly, None where nothing is classified.
+        evaluation_loss, evaluation_accuracy: the same two on what is never trained on, None at
+            steps where nobody looked.
+        learning_rate: that of the update before, None at step 0.
     """
 
     step: int
@@ -49,3 +53,7 @@ class Frame:
     overflow: Overflow | None
     verdict: Verdict
     seconds: float
+    accuracy: float | None = None
+    evaluation_loss: float | None = None
+    evaluation_accuracy: float | None = None
+    learning_rate: float | None = None

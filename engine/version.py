@@ -2,4 +2,4 @@
 
 #: Raised whenever the same scenario gives other numbers than before: stored results then count no
 #: more and are computed anew.
-RESULT_VERSION = 1
+RESULT_VERSION = 2

@@ -49,6 +49,7 @@ def frame_event(frame: Frame) -> Event:
 
     `gates` and `path` hold the same by name where a kind has them (`engine.frame.Frame`), and
     `culprits` who changed the gradient that the verdict is about (`engine.culprits`).
+    Evaluation is on what is never trained on, null at steps where nobody looked.
     null stands for the logarithm of an exact zero, and for whatever an overflow made meaningless.
     """
     from engine.culprits import culprits
@@ -58,6 +59,10 @@ def frame_event(frame: Frame) -> Event:
         "event": "frame",
         "step": frame.step,
         "loss": _number(frame.loss),
+        "accuracy": _share(frame.accuracy),
+        "evaluation_loss": _share(frame.evaluation_loss),
+        "evaluation_accuracy": _share(frame.evaluation_accuracy),
+        "learning_rate": frame.learning_rate,
         "log10_grad_h": _logs(hidden),
         "log10_grad_a": None if pre is None else _logs(pre),
         "gates": {gate: _logs(field) for gate, field in frame.log10_grad_gates.items()},
@@ -127,8 +132,10 @@ def end_event(
             **verdict,
             "theory_decades": None,
             "overflow": None,
+            "diverged": None,
             "interrupted": interrupted,
         }
+    lost = divergence(frame)
     return {
         "event": "end",
         "step": frame.step,
@@ -136,8 +143,31 @@ def end_event(
         **verdict_fields(frame.verdict),
         "theory_decades": _log(theory),
         "overflow": _place(frame.overflow),
+        "diverged": None
+        if lost is None
+        else {
+            "step": frame.step,
+            "layer": lost.layer,
+            "time_step": lost.step,
+        },
         "interrupted": interrupted,
     }
+
+
+def divergence(frame: Frame) -> Overflow | None:
+    """Where training drove the forward pass, or only the loss, out of the dtype; None if nowhere.
+
+    A loss that alone is not finite counts with the last layer's last step. What overflows before
+    any training has not diverged.
+    """
+    from engine.verdict import Overflow
+
+    if frame.step == 0:
+        return None
+    if frame.overflow is None and not math.isfinite(frame.loss):
+        layers, steps = frame.log10_grad_h.shape
+        return Overflow(layer=layers, step=steps)
+    return frame.overflow
 
 
 def theory_decades(
@@ -209,6 +239,10 @@ def _number(value: float) -> float | None:
 
 def _log(value: float | None) -> float | None:
     return None if value is None else _number(round(value, _DECIMALS))
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _place(overflow: Overflow | None) -> dict[str, int] | None:

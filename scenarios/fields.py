@@ -11,13 +11,15 @@ from engine.architectures import ARCHITECTURES
 from engine.initialisers import INITIALISERS
 from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
+from scenarios.schedules import SCHEDULES
 from scenarios.tasks import TASKS
 
 Value: TypeAlias = bool | int | float | str
 
 KIND, SCHEME, TASK = "network.kind", "init.scheme", "task.name"
+SCHEDULE = "training.schedule"
 #: The keys that decide which other keys fit.
-SELECTORS = (KIND, SCHEME, TASK)
+SELECTORS = (KIND, SCHEME, TASK, SCHEDULE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,10 @@ class Field:
         recurrent_default: the same for recurrent kinds, where it differs.
         minimum, maximum: the range, both ends allowed.
         choices: the names on offer, asked anew every time, so that a registry can grow.
+            A str without them is free text.
         pattern: what is allowed beside the choices, a regular expression.
         also: the same in words.
-        needs_scheme: the only init.scheme that reads the key, None if all do.
+        needs: the only values of a selector that read the key, None if all do.
         scale: whether a control adds its step ("linear") or multiplies by it ("log").
         step: that step, None for choices and switches.
     """
@@ -51,7 +54,7 @@ class Field:
     choices: Callable[[], tuple[str, ...]] | None = None
     pattern: str | None = None
     also: str | None = None
-    needs_scheme: str | None = None
+    needs: tuple[str, tuple[str, ...]] | None = None
     scale: str = "linear"
     step: float | None = None
 
@@ -75,6 +78,7 @@ def _whole(
     maximum: int,
     *,
     recurrent_default: int | None = None,
+    needs: tuple[str, tuple[str, ...]] | None = None,
     scale: str = "log",
     step: float = 2.0,
 ) -> Field:
@@ -87,6 +91,7 @@ def _whole(
         recurrent_default,
         minimum,
         maximum,
+        needs=needs,
         scale=scale,
         step=step,
     )
@@ -99,7 +104,7 @@ def _number(
     default: float,
     maximum: float,
     *,
-    needs_scheme: str | None = None,
+    needs: tuple[str, tuple[str, ...]] | None = None,
     scale: str = "linear",
     step: float = 0.05,
 ) -> Field:
@@ -112,7 +117,7 @@ def _number(
         None,
         0.0,
         maximum,
-        needs_scheme=needs_scheme,
+        needs=needs,
         scale=scale,
         step=step,
     )
@@ -242,7 +247,7 @@ _DECLARED = (
         0.5,
         minimum=0.0,
         maximum=1.0,
-        needs_scheme="recurrent_range",
+        needs=(SCHEME, ("recurrent_range",)),
         step=0.05,
     ),
     _number(
@@ -251,7 +256,7 @@ _DECLARED = (
         "Over the whole sequence, u multiplies by at most this: |u|^T stays below it.",
         2.0,
         1e6,
-        needs_scheme="recurrent_range",
+        needs=(SCHEME, ("recurrent_range",)),
         scale="linear",
         step=0.25,
     ),
@@ -271,6 +276,20 @@ _DECLARED = (
         "Where inputs and targets come from.",
         "noise",
         lambda: tuple(TASKS),
+    ),
+    Field(
+        "task.file",
+        str,
+        "file",
+        "MNIST as npz, or its file of training images in IDX; empty for scikit-learn's digits.",
+        "",
+    ),
+    Field(
+        "task.permuted",
+        bool,
+        "permuted",
+        "Whether all images have their pixels in one and the same random order.",
+        False,
     ),
     _whole(
         "task.time_steps",
@@ -323,6 +342,49 @@ _DECLARED = (
         0.0,
         1e6,
         step=0.5,
+    ),
+    _number(
+        "training.clip_value",
+        "clip value",
+        "No entry of a gradient counts for more than this, either way; 0 turns this off.",
+        0.0,
+        1e6,
+        step=0.5,
+    ),
+    _choice(
+        SCHEDULE,
+        "schedule",
+        "How the learning rate falls: never, every so many steps, along a cosine, or when stuck.",
+        "constant",
+        lambda: tuple(SCHEDULES),
+    ),
+    _whole(
+        "training.schedule_steps",
+        "schedule steps",
+        "Updates from one fall to the next; on a plateau, those whose mean loss has to improve.",
+        1000,
+        1,
+        10_000_000,
+        needs=(SCHEDULE, ("step", "plateau")),
+    ),
+    Field(
+        "training.schedule_factor",
+        float,
+        "schedule factor",
+        "What the learning rate is multiplied by when it falls.",
+        0.1,
+        minimum=0.0,
+        maximum=1.0,
+        needs=(SCHEDULE, ("step", "plateau")),
+        step=0.05,
+    ),
+    _whole(
+        "training.evaluate_every",
+        "evaluate every",
+        "Steps between two looks at examples that are never trained on; 0 never looks.",
+        0,
+        0,
+        10_000_000,
     ),
     _whole(
         "run.seed",

@@ -15,6 +15,7 @@ from scenarios.schema import (
     checked,
     default_for,
     least_depth,
+    limits_of,
     misfit,
     nearest_key,
 )
@@ -94,6 +95,9 @@ def _kept_or_default(
     default = default_for(ARCHITECTURES[str(values[KIND])], key)
     # Only network.kind has none, and that is decided first.
     assert default is not None
+    if isinstance(default, int) and not isinstance(default, bool):
+        least, most = limits_of(FIELDS[key], values)
+        return int(min(max(default, least), most))
     return default
 
 

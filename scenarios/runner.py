@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.architectures import ARCHITECTURES
@@ -15,6 +17,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec, NetworkSpec
 from engine.verdict import judge
 from scenarios.errors import ScenarioError
+from scenarios.schedules import SCHEDULES, Memory
 from scenarios.schema import FIELDS
 from scenarios.tasks import TASKS
 
@@ -37,6 +40,21 @@ _SIZE_KEYS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """Where training stands, besides what the network holds.
+
+    Attributes:
+        step: how many updates have been made.
+        learning_rate: that of the latest, None before the first.
+        memory: `scenarios.schedules.Memory.state` before the loss of this step.
+    """
+
+    step: int
+    learning_rate: float | None
+    memory: list[float]
+
+
 class Run:
     """One scenario, ready to go: its device is open and its network drawn.
 
@@ -46,10 +64,11 @@ class Run:
         versions: of what the numbers depend on.
         network: the network, a stack of one.
         input: the last batch seen, (time_steps, batch, *features), None before the first frame.
-        target: its targets, (batch, outputs).
+        target: its targets, (batch, outputs), or (steps, batch, outputs) where several are read.
+        state: where training stands at the latest frame.
 
-    Raises ScenarioError naming the key where the device is not there, the memory does not suffice
-    or an initialiser does not fit.
+    Raises ScenarioError naming the key where the device or the data are not there, the memory does
+    not suffice or an initialiser does not fit.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -72,6 +91,9 @@ class Run:
             raise ScenarioError(
                 scenario.origin, str(error), key="init.scheme", value=scheme
             ) from error
+        self._task = TASKS[scenario.task.name]
+        self._task.load(scenario)
+        self.state = TrainingState(0, None, Memory(scenario.training.schedule_steps).state)
         self.device = backend.description
         self.versions = versions(backend.description["backend"])
         self.input: Any = None
@@ -80,25 +102,55 @@ class Run:
     def frames(self) -> Iterator[Frame]:
         """One frame a training step, step 0 being the network as initialised.
 
-        Not timed, the same scenario on the same device gives the same frames.
+        They start at `state`, and end early with a frame whose forward pass or loss has left the
+        dtype: no update could be made of it. Not timed, the same scenario on the same device gives
+        the same frames.
         """
-        scenario, network = self.scenario, self.network
-        training = scenario.training
-        batches = TASKS[scenario.task.name].batches(scenario)
+        scenario, network, training = self.scenario, self.network, self.scenario.training
+        schedule, memory = SCHEDULES[training.schedule], Memory(training.schedule_steps)
+        start, rate, memory.state = self.state.step, self.state.learning_rate, self.state.memory
+        batches = self._task.batches(scenario, start)
         x: Array = None
         target: Array = None
-        for step in range(training.steps + 1):
+        for step in range(start, training.steps + 1):
             begin = time.perf_counter()
-            if step:
-                network.update(self._optimizer, [training.learning_rate], [training.clip_norm])
+            if step > start:
+                rate = schedule.rate(scenario, step, memory)
+                network.update(self._optimizer, [rate], [training.clip_norm], [training.clip_value])
+            self.state = TrainingState(step, rate, memory.state)
             inputs, targets = next(batches)
             # A task that keeps its batch is uploaded once.
-            if inputs is not self.input:
-                x = self._backend.asarray(inputs)[None]
-                target = self._backend.asarray(targets)[None]
+            if inputs is not self.input or x is None:
+                x, target = self._upload(inputs), self._upload(targets)
                 self.input, self.target = inputs, targets
             fields = network.evaluate(x, target)
-            yield frame_of(scenario, fields, 0, step, time.perf_counter() - begin)
+            looks = training.evaluate_every and step % training.evaluate_every == 0
+            loss, accuracy = self._held_out() if looks else (None, None)
+            frame = frame_of(scenario, fields, 0, step, time.perf_counter() - begin)
+            frame = replace(
+                frame, evaluation_loss=loss, evaluation_accuracy=accuracy, learning_rate=rate
+            )
+            memory.take(loss if training.evaluate_every else frame.loss)
+            yield frame
+            if frame.overflow is not None or not math.isfinite(frame.loss):
+                return
+
+    def _held_out(self) -> tuple[float, float | None]:
+        """Loss and accuracy on what is never trained on."""
+        loss = hits = 0.0
+        count = 0
+        accurate = True
+        for (inputs, targets), examples in self._task.held_out(self.scenario):
+            found = self.network.judge(self._upload(inputs), self._upload(targets))
+            loss += float(found.losses[..., :examples].sum())
+            accurate = found.hits is not None
+            if found.hits is not None:
+                hits += float(found.hits[..., :examples].sum())
+            count += examples * found.losses.shape[1]
+        return loss / count, hits / count if accurate else None
+
+    def _upload(self, values: Any) -> Array:
+        return self._backend.asarray(values)[None]
 
     def jacobian(self) -> JacobianSpectrum:
         """Singular values of the end-to-end Jacobian of the network as it is now.
@@ -156,6 +208,7 @@ def frame_of(scenario: Scenario, fields: Fields, cell: int, step: int, seconds: 
         overflow=overflow,
         verdict=judge(fields.log10_grad_h[cell], recurrent, overflow),
         seconds=seconds,
+        accuracy=None if fields.accuracy is None else float(fields.accuracy[cell]),
     )
 
 
@@ -177,6 +230,8 @@ def network_spec(scenario: Scenario) -> NetworkSpec:
         batch_size=scenario.task.batch_size,
         input_shape=task.input_shape(scenario),
         output_size=task.output_size,
+        loss=task.loss,
+        readout_steps=task.readout_steps,
         bias=network.bias,
         norm=network.norm,
         dtype=scenario.run.dtype,

@@ -55,6 +55,8 @@ class Task:
 
     name: str
     batch_size: int
+    file: str | None = None
+    permuted: bool | None = None
     time_steps: int | None = None
     input_size: int | None = None
     image_size: int | None = None
@@ -69,6 +71,11 @@ class Training:
     optimizer: str
     learning_rate: float
     clip_norm: float
+    clip_value: float
+    schedule: str
+    schedule_steps: int | None = None
+    schedule_factor: float | None = None
+    evaluate_every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from engine.architectures import ARCHITECTURES, Architecture
 from engine.initialisers import INITIALISERS
 from scenarios.errors import ScenarioError, nearest_of
-from scenarios.fields import FIELDS, KIND, SCHEME, SELECTORS, TASK, Field, Value
+from scenarios.fields import FIELDS, KIND, SCHEDULE, SCHEME, SELECTORS, TASK, Field, Value
 from scenarios.tasks import TASKS
+
+#: Characters of free text: what file systems allow for a path, and no more.
+LONGEST_TEXT = 1024
 
 __all__ = [
     "FIELDS",
     "KIND",
+    "SCHEDULE",
     "SCHEME",
     "SELECTORS",
     "TASK",
@@ -28,31 +32,40 @@ __all__ = [
     "default_for",
     "fields_for",
     "least_depth",
+    "limits_of",
     "misfit",
     "nearest_key",
 ]
 
 
 def misfit(key: str, values: Mapping[str, Value]) -> str | None:
-    """Why `key` has no place beside these values of kind, scheme and task; None if it has one.
+    """Why `key` has no place beside these values of the selectors; None if it has one.
 
     A selector that is absent from `values` rules nothing out.
     """
-    kind, scheme, task = (values.get(selector) for selector in SELECTORS)
+    kind, task = values.get(KIND), values.get(TASK)
     having = [name for name, other in ARCHITECTURES.items() if key in other.fields]
     if having and kind is not None and kind not in having:
         return f"does not fit {KIND} {kind}; only {_listed(having)} {_has(having)} it"
-    needed = FIELDS[key].needs_scheme
-    if needed is not None and scheme is not None and scheme != needed:
-        return f"does not fit {SCHEME} {scheme}; only {needed} reads it"
+    if (needs := FIELDS[key].needs) is not None:
+        selector, wanted = needs
+        chosen = values.get(selector)
+        if chosen is not None and chosen not in wanted:
+            reads = "reads" if len(wanted) == 1 else "read"
+            return f"does not fit {selector} {chosen}; only {_listed(wanted)} {reads} it"
+    readers = [name for name, other in TASKS.items() if key in other.reads]
+    if readers and task is not None and task not in readers:
+        return f"does not fit {TASK} {task}; only {_listed(readers)} {_has(readers)} it"
     if isinstance(task, str) and task in TASKS and key in TASKS[task].decides:
         return f"does not fit {TASK} {task}, {TASKS[task].decides[key]}"
     return None
 
 
-def fields_for(kind: str, scheme: str | None = None, task: str | None = None) -> list[Field]:
-    """The fields that a network of `kind` has, narrowed to an initialiser and a task if given."""
-    given = {KIND: kind, SCHEME: scheme, TASK: task}
+def fields_for(
+    kind: str, scheme: str | None = None, task: str | None = None, schedule: str | None = None
+) -> list[Field]:
+    """The fields that a network of `kind` has, narrowed to the other selectors if given."""
+    given = {KIND: kind, SCHEME: scheme, TASK: task, SCHEDULE: schedule}
     values: dict[str, Value] = {key: value for key, value in given.items() if value is not None}
     return [field for field in FIELDS.values() if misfit(field.key, values) is None]
 
@@ -89,7 +102,7 @@ def default_for(architecture: Architecture, key: str) -> Value | None:
 def checked(source: str, key: str, value: object, values: Mapping[str, Value]) -> Value:
     """`value` in the field's type. Raises ScenarioError where it is not allowed.
 
-    `values` holds the kind and the task, if they are known, which may narrow what is allowed.
+    `values` holds what is decided already, which may narrow what is allowed.
     """
     field = FIELDS[key]
     if field.type is bool:
@@ -98,6 +111,8 @@ def checked(source: str, key: str, value: object, values: Mapping[str, Value]) -
         raise ScenarioError(source, "must be true or false", key=key, value=value)
     if field.choices is not None:
         return _checked_choice(source, field, field.choices(), value, values)
+    if field.type is str:
+        return _checked_text(source, field, value)
     return _checked_number(source, field, value, values)
 
 
@@ -130,26 +145,39 @@ def _checked_choice(
     return value
 
 
+def limits_of(field: Field, values: Mapping[str, Value]) -> tuple[float, float]:
+    """Least and most of a number, which the task may have narrowed."""
+    assert field.minimum is not None and field.maximum is not None
+    task = values.get(TASK)
+    if isinstance(task, str) and task in TASKS:
+        return TASKS[task].limits(values).get(field.key, (field.minimum, field.maximum))
+    return field.minimum, field.maximum
+
+
+def _checked_text(source: str, field: Field, value: object) -> str:
+    if isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isprintable():
+        return value
+    allowed = f"must be text of at most {LONGEST_TEXT} characters, all of them printable"
+    raise ScenarioError(source, allowed, key=field.key, value=value)
+
+
 def _checked_number(
     source: str, field: Field, value: object, values: Mapping[str, Value]
 ) -> int | float:
-    assert field.minimum is not None and field.maximum is not None
-    minimum, why = field.minimum, ""
-    task = values.get(TASK)
-    if isinstance(task, str) and task in TASKS:
-        raised = TASKS[task].minimums.get(field.key, minimum)
-        if raised > minimum:
-            minimum, why = raised, f" for {TASK} {task}"
+    minimum, maximum = limits_of(field, values)
+    why = f" for {TASK} {values[TASK]}" if (minimum, maximum) != limits_of(field, {}) else ""
     wanted = (int,) if field.type is int else (int, float)
     if (
         isinstance(value, bool)
         or not isinstance(value, wanted)
         # Compared before any conversion, so that an integer beyond float's range is refused too.
-        or not minimum <= value <= field.maximum
+        or not minimum <= value <= maximum
     ):
         what = "a whole number" if field.type is int else "a number"
-        limits = f"from {_plain(minimum)} to {_plain(field.maximum)}"
-        raise ScenarioError(source, f"must be {what} {limits}{why}", key=field.key, value=value)
+        limits = f"{what} from {_plain(minimum)} to {_plain(maximum)}"
+        if minimum == maximum:
+            limits = _plain(minimum)
+        raise ScenarioError(source, f"must be {limits}{why}", key=field.key, value=value)
     return value if field.type is int else float(value)
 
 

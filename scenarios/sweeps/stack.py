@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from engine.network import Network, workspace_bytes
 from engine.optimizers import OPTIMIZERS
 from scenarios.cells import CellResult, cell_result, failed_cell
 from scenarios.failures import describe
-from scenarios.runner import frame_of, init_spec, network_spec
+from scenarios.runner import Run, frame_of, init_spec, network_spec
+from scenarios.schedules import SCHEDULES, Memory
 from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
     from engine.arrays import Array
     from engine.backend import Backend
+    from engine.frame import Frame
     from scenarios.scenario import Scenario
 
 #: What cells of one stack share (`stack_key`).
@@ -68,6 +71,9 @@ def stack_key(scenario: Scenario) -> StackKey:
         scenario.task,
         training.steps,
         training.optimizer,
+        training.schedule,
+        training.schedule_steps,
+        training.evaluate_every,
         scenario.run.dtype,
         scenario.run.device,
     )
@@ -127,24 +133,46 @@ def run_stack(batch: Batch, backend: Backend) -> list[CellResult]:
 
     Raises what the engine raises: MemoryShortage, ValueError for an initialiser that does not fit.
     """
-    begin = time.perf_counter()
     scenarios = batch.scenarios
     first = scenarios[0]
+    if first.training.schedule == "plateau" and first.training.evaluate_every:
+        return [_alone(key, one) for key, one in zip(batch.keys, scenarios, strict=True)]
+    begin = time.perf_counter()
     optimizer, steps = OPTIMIZERS[first.training.optimizer], first.training.steps
     inits = [init_spec(scenario) for scenario in scenarios]
     network = Network(network_spec(first), inits, backend, _slots(first))
-    rates = [scenario.training.learning_rate for scenario in scenarios]
-    clips = [scenario.training.clip_norm for scenario in scenarios]
+    schedule = SCHEDULES[first.training.schedule]
+    memories = [Memory(first.training.schedule_steps) for _ in scenarios]
+    norms = [scenario.training.clip_norm for scenario in scenarios]
+    values = [scenario.training.clip_value for scenario in scenarios]
     data = _Data(scenarios, backend)
+    last: dict[int, Frame] = {}
     for step in range(steps + 1):
         if step:
-            network.update(optimizer, rates, clips)
+            rates = [
+                schedule.rate(scenario, step, memory)
+                for scenario, memory in zip(scenarios, memories, strict=True)
+            ]
+            network.update(optimizer, rates, norms, values)
         fields = network.evaluate(*data.next())
+        losses = fields.loss.tolist()
+        for memory, loss in zip(memories, losses, strict=True):
+            memory.take(loss)
+        if step == steps or any(fields.overflow) or not all(map(math.isfinite, losses)):
+            # As in a run of its own, the frame a cell overflows at is its last.
+            for cell, scenario in enumerate(scenarios):
+                lost = fields.overflow[cell] is not None or not math.isfinite(losses[cell])
+                if cell not in last and (lost or step == steps):
+                    last[cell] = frame_of(scenario, fields, cell, step, 0.0)
     seconds = (time.perf_counter() - begin) / len(batch)
-    return [
-        cell_result(key, frame_of(scenario, fields, cell, steps, seconds), seconds)
-        for cell, (key, scenario) in enumerate(zip(batch.keys, scenarios, strict=True))
-    ]
+    return [cell_result(key, last[cell], seconds) for cell, key in enumerate(batch.keys)]
+
+
+def _alone(key: str, scenario: Scenario) -> CellResult:
+    """The result of a cell whose schedule looks at what is held out, which a stack does not."""
+    begin = time.perf_counter()
+    *_, frame = Run(scenario).frames()
+    return cell_result(key, frame, time.perf_counter() - begin)
 
 
 class _Data:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from scenarios.tasks.adding import Adding
 from scenarios.tasks.base import TASKS, Task
+from scenarios.tasks.copy import Copy
+from scenarios.tasks.digits import Digits
 from scenarios.tasks.noise import Noise
 
-TASKS.register(Noise())
-TASKS.register(Adding())
+for _task in (Noise(), Adding(), Copy(), Digits()):
+    TASKS.register(_task)
 
 __all__ = ["TASKS", "Task"]

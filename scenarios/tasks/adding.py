@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.tasks.base import data_generator
+from scenarios.tasks.base import Drawn
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from engine.architectures import Architecture
     from scenarios.scenario import Scenario
     from scenarios.tasks.base import Batch
 
 
-class Adding:
+class Adding(Drawn):
     """x_t = (value in U(0, 1), marker); the target is the sum of the two marked values.
 
     One marker lies in each half of the sequence. Always answering 1 scores a mean squared error
@@ -23,15 +25,17 @@ class Adding:
 
     name = "adding"
     title = "Adding problem"
+    needs = "a recurrent network"
     output_size = 1
-    decides: Mapping[str, str] = MappingProxyType(
+    decides: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"task.input_size": "which always has 2 inputs, a value and a marker"}
     )
-    minimums: Mapping[str, int] = MappingProxyType({"task.time_steps": 2})
-    needs = "a recurrent network"
 
     def fits(self, architecture: Architecture) -> bool:
         return architecture.recurrent
+
+    def limits(self, values: Mapping[str, object]) -> Mapping[str, tuple[int, int]]:
+        return {"task.time_steps": (2, 1_000_000)}
 
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         return (2,)
@@ -42,20 +46,18 @@ class Adding:
         assert steps is not None
         return (1.0 / 3.0 + 2.0 / steps) / 2.0
 
-    def batches(self, scenario: Scenario) -> Iterator[Batch]:
+    def draw(self, scenario: Scenario, rng: np.random.Generator) -> Batch:
         import numpy as np
 
-        draw = data_generator(scenario)
         dtype = scenario.run.dtype
         steps, batch = scenario.task.time_steps, scenario.task.batch_size
         assert steps is not None
         column = np.arange(batch)
-        while True:
-            inputs = np.zeros((steps, batch, 2))
-            inputs[:, :, 0] = draw.random((steps, batch))
-            first = draw.integers(0, steps // 2, size=batch)
-            second = draw.integers(steps // 2, steps, size=batch)
-            inputs[first, column, 1] = 1.0
-            inputs[second, column, 1] = 1.0
-            target = inputs[first, column, 0] + inputs[second, column, 0]
-            yield inputs.astype(dtype), target[:, None].astype(dtype)
+        inputs = np.zeros((steps, batch, 2))
+        inputs[:, :, 0] = rng.random((steps, batch))
+        first = rng.integers(0, steps // 2, size=batch)
+        second = rng.integers(steps // 2, steps, size=batch)
+        inputs[first, column, 1] = 1.0
+        inputs[second, column, 1] = 1.0
+        target = inputs[first, column, 0] + inputs[second, column, 0]
+        return inputs.astype(dtype), target[:, None].astype(dtype)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.tasks.base import data_generator
+from scenarios.tasks.base import Task, data_generator
 
 if TYPE_CHECKING:
     from engine.architectures import Architecture
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from scenarios.tasks.base import Batch
 
 
-class Noise:
+class Noise(Task):
     """Inputs and targets N(0, 1), one output; one fixed batch, learnt by heart in training."""
 
     name = "noise"
     title = "Noise"
-    output_size = 1
-    decides: Mapping[str, str] = MappingProxyType({})
-    minimums: Mapping[str, int] = MappingProxyType({})
     needs = "any network"
+    output_size = 1
+    decides: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"training.evaluate_every": "which has nothing to learn but its one batch"}
+    )
 
     def fits(self, architecture: Architecture) -> bool:
         return True
@@ -37,7 +38,7 @@ class Noise:
     def input_variance(self, scenario: Scenario) -> float:
         return 1.0
 
-    def batches(self, scenario: Scenario) -> Iterator[Batch]:
+    def batches(self, scenario: Scenario, start: int = 0) -> Iterator[Batch]:
         draw = data_generator(scenario)
         dtype = scenario.run.dtype
         lead = (scenario.task.time_steps or 1, scenario.task.batch_size)
@@ -46,3 +47,6 @@ class Noise:
         inputs = draw.standard_normal(lead + self.input_shape(scenario)).astype(dtype)
         while True:
             yield inputs, target
+
+    def held_out(self, scenario: Scenario) -> Iterator[tuple[Batch, int]]:
+        return iter(())

@@ -292,3 +292,21 @@ def test_no_singular_values_after_an_overflow(capsys: Capture) -> None:
     out, _ = run(capsys, "mlp-tanh", "--steps", "0", "--jacobian", *changes)
     words = " ".join(out.split())
     assert "no singular values of the end-to-end Jacobian: the forward pass overflows" in words
+
+
+DIVERGING = ("--set", "training.learning_rate=1000", "--set", "training.clip_norm=0")
+
+
+def test_training_that_diverges_is_a_result_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "rnn-relu", "--no-store", "--set", "run.device=cpu", *DIVERGING]) == 0
+    shown = capsys.readouterr().out
+    assert "  diverged at step " in shown
+    assert "the numbers left float32 at layer 1, time step" in shown
+
+
+def test_what_is_held_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("task.name=digits", "training.evaluate_every=2", "run.device=cpu")
+    assignments = [part for option in options for part in ("--set", option)]
+    assert main(["run", "adding-indrnn", "--no-store", "--steps", "5", *assignments]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if "held out" in x)
+    assert re.fullmatch(r"  on what is held out: loss \S+, accuracy \S+%, at step 4", line)

@@ -76,7 +76,12 @@ VALUES = [
         'name = "adding"',
         "does not fit network.kind mlp, it needs a recurrent network; what fits: noise",
     ),
-    ("mlp", "task", 'name = "noies"', 'not one of noise, adding; did you mean "noise"?'),
+    (
+        "mlp",
+        "task",
+        'name = "noies"',
+        'not one of noise, adding, copy, digits; did you mean "noise"?',
+    ),
     (
         "mlp",
         "task",

@@ -65,6 +65,7 @@ def test_what_a_run_says() -> None:
         "event": "end",
         "interrupted": False,
         "theory_decades": None,
+        "diverged": None,
         **{key: steps[-1][key] for key in end if key in steps[-1] and key != "event"},
     }
 

@@ -32,7 +32,8 @@ def toys() -> Iterator[None]:
             SimpleNamespace(
                 **named,
                 decides={"task.input_size": "which has one input"},
-                minimums={},
+                reads=frozenset(),
+                limits=lambda values: {},
                 needs="an IndRNN",
                 fits=lambda architecture: architecture.name == "indrnn",
             ),
@@ -50,8 +51,9 @@ def test_choices_grow() -> None:
         assert choices_for("mlp", key)[-1] == "toy"
     assert "toy" in choices_for("indrnn", "init.scheme")
     assert "toy" not in choices_for("rnn", "init.scheme")
-    assert choices_for("indrnn", "task.name") == ("noise", "adding", "toy")
-    assert choices_for("rnn", "task.name") == ("noise", "adding")
+    assert choices_for("rnn", "task.name") == tuple(TASKS)[:-1]
+    assert choices_for("indrnn", "task.name") == tuple(TASKS)
+    assert choices_for("mlp", "task.name") == ("noise",)
     assert FIELDS["network.kernel_size"] in fields_for("toy")
 
 
@@ -76,7 +78,8 @@ def test_scenarios_can_use_them() -> None:
         ({"network.kernel_size": 3}, "does not fit network.kind rnn; only cnn and toy have it"),
         (
             {"task.name": "toy"},
-            "does not fit network.kind rnn, it needs an IndRNN; what fits: noise, adding",
+            "does not fit network.kind rnn, it needs an IndRNN; "
+            "what fits: noise, adding, copy, digits",
         ),
         (
             {"network.kind": "indrnn", "task.name": "toy", "task.input_size": 3},

@@ -19,7 +19,7 @@ from scenarios import scenario as module
 from scenarios.errors import ScenarioError
 from scenarios.reader import SECTIONS, TEXTS
 from scenarios.scenario import Scenario, load, parse_assignment
-from scenarios.schema import FIELDS, Field, choices_for, fields_for
+from scenarios.schema import FIELDS, Field, choices_for, fields_for, limits_of
 
 KINDS = ("mlp", "cnn", "rnn", "irnn", "indrnn", "lstm", "gru")
 
@@ -50,6 +50,8 @@ def test_defaults(tmp_path: Path) -> None:
         "training.optimizer": "sgd",
         "training.learning_rate": 0.01,
         "training.clip_norm": 0.0,
+        "training.clip_value": 0.0,
+        "training.schedule": "constant",
         "run.seed": 0,
         "run.dtype": "float32",
         "run.device": "auto",
@@ -97,23 +99,25 @@ def test_every_field_has_its_place() -> None:
 def test_every_field_can_be_shown_in_a_control() -> None:
     for field in FIELDS.values():
         assert field.title and field.help.endswith("."), field.key
-        if field.choices is None and field.type is not bool:
+        if field.choices is None and field.type not in (bool, str):
             assert field.minimum is not None and field.maximum is not None
             assert field.step is not None and field.scale in ("linear", "log")
             assert field.scale == "linear" or field.step > 1
 
 
 # A scenario with every value drawn from what the schema allows.
-def _value(field: Field, kind: str) -> st.SearchStrategy[object]:
+def _value(field: Field, kind: str, task: str, file: object) -> st.SearchStrategy[object]:
+    if field.type is str and field.choices is None:
+        return st.text(st.characters(categories=["L", "N", "P"]), max_size=50)
     if field.type is bool:
         return st.booleans()
     if field.choices is not None:
         names = st.sampled_from(choices_for(kind, field.key))
         return names | st.just("cuda:3") if field.pattern else names
-    assert field.minimum is not None and field.maximum is not None
+    least, most = limits_of(field, {"task.name": task, "task.file": file})  # type: ignore[dict-item]
     if field.type is int:
-        return st.integers(int(field.minimum), int(field.maximum))
-    return st.floats(field.minimum, field.maximum, allow_nan=False)
+        return st.integers(int(least), int(most))
+    return st.floats(least, most, allow_nan=False)
 
 
 @st.composite
@@ -122,13 +126,19 @@ def documents(draw: st.DrawFn) -> dict[str, dict[str, object]]:
     scheme = draw(st.sampled_from(choices_for(kind, "init.scheme")))
     task = draw(st.sampled_from(choices_for(kind, "task.name")))
     document: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
-    for field in fields_for(kind, scheme, task):
-        fixed = {"network.kind": kind, "init.scheme": scheme, "task.name": task}.get(field.key)
+    schedule = draw(st.sampled_from(choices_for(kind, "training.schedule")))
+    selected = {
+        "network.kind": kind,
+        "init.scheme": scheme,
+        "task.name": task,
+        "training.schedule": schedule,
+    }
+    for field in fields_for(kind, scheme, task, schedule):
+        fixed = selected.get(field.key)
         if fixed is not None or draw(st.booleans()):
-            value = fixed if fixed is not None else draw(_value(field, kind))
+            file = document["task"].get("file", "")
+            value = fixed if fixed is not None else draw(_value(field, kind, task, file))
             document[field.section][field.attribute] = value
-    if document["task"].get("time_steps") == 1 and task == "adding":
-        document["task"]["time_steps"] = 2
     if document["network"].get("residual"):
         document["network"].pop("dense", None)
     if document["network"].get("residual") or document["network"].get("dense"):
@@ -254,7 +264,10 @@ def test_with_kind_keeps_what_fits(tmp_path: Path, before: str, after: str) -> N
             if key != "kind":
                 assert kept[section][key] == value, (section, key)  # type: ignore[index]
     assert set(changed.values()) == {
-        field.key for field in fields_for(after, changed.init.scheme, changed.task.name)
+        field.key
+        for field in fields_for(
+            after, changed.init.scheme, changed.task.name, changed.training.schedule
+        )
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scenarios.events import (
+    divergence,
     end_event,
     frame_event,
     jacobian_event,
@@ -124,6 +125,8 @@ class TextReport(Report):
     def __init__(self) -> None:
         super().__init__()
         self._progress: Progress | None = None
+        # The latest frame with a look at what is held out.
+        self._looked: Frame | None = None
 
     def close(self) -> None:
         if self._progress is not None:
@@ -144,8 +147,10 @@ class TextReport(Report):
             self._progress = _progress(scenario.training.steps)
 
     def show_frame(self, frame: Frame) -> None:
+        if frame.evaluation_loss is not None:
+            self._looked = frame
         if self._progress is not None:
-            loss = f"loss {_loss(frame)}"
+            loss = f"loss {_loss(frame)}{_accuracy(frame.accuracy)}"
             self._progress.update(self._progress.task_ids[0], completed=frame.step, loss=loss)
 
     def show_end(self, run: Run, interrupted: bool) -> None:
@@ -170,16 +175,31 @@ class TextReport(Report):
 
             write(f"  before training: {sentence(first.verdict, run.scenario.run.dtype)}")
         steps = f"step {frame.step} of {run.scenario.training.steps}"
+        lost = divergence(frame)
+        if lost is not None:
+            place = f"layer {lost.layer}"
+            if frame.verdict.axis == "time":
+                place += f", time step {lost.step}"
+            left = f"the numbers left {run.scenario.run.dtype} at {place}"
+            write(f"  diverged at {steps}: {left}, and training stopped")
         if interrupted:
             write(f"  interrupted at {steps}")
         if frame.step:
             write(f"  loss {_loss(first)} at the start, {_loss(frame)} at {steps}")
         else:
             write(f"  loss {_loss(frame)}, before any training")
+        if self._looked is not None:
+            loss = f"loss {self._looked.evaluation_loss:.4g}"
+            accuracy = _accuracy(self._looked.evaluation_accuracy)
+            write(f"  on what is held out: {loss}{accuracy}, at step {self._looked.step}")
 
 
 def _loss(frame: Frame) -> str:
     return f"{frame.loss:.4g}" if math.isfinite(frame.loss) else "overflowed"
+
+
+def _accuracy(share: float | None) -> str:
+    return "" if share is None else f", accuracy {100.0 * share:.1f}%"
 
 
 def _progress(steps: int) -> Progress:

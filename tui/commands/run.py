@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
+from scenarios.events import divergence
 from scenarios.threads import leave_one_core
 from tui.commands import dump
 from tui.commands.interrupt import Interrupt
@@ -112,7 +113,7 @@ def _follow(
         interrupted = interrupt.asked or not whole
         if recording is not None:
             unfinished = interrupted or report.unread
-            recording.end(report.last, "interrupted" if unfinished else "done")
+            recording.end(report.last, _state(report.last, unfinished))
         report.end(run, interrupted=interrupted)
     if target is not None:
         if report.last is None or not whole:
@@ -123,6 +124,13 @@ def _follow(
         return 130
     # A store that was asked for and could not keep it all is a failure.
     return 1 if args.store is not None and recording is not None and not recording.complete else 0
+
+
+def _state(last: Frame | None, unfinished: bool) -> str:
+    """How a run that did not fail ended, as the store calls it."""
+    if last is not None and divergence(last) is not None:
+        return "diverged"
+    return "interrupted" if unfinished else "done"
 
 
 def _checked_layer(written: str, scenario: Scenario) -> int:

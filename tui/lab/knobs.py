@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
-from scenarios.fields import KIND, SCHEME, TASK, Field
+from scenarios.fields import KIND, SCHEDULE, SCHEME, TASK, Field
 from scenarios.schema import choices_for, fields_for
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def knobs_of(scenario: Scenario, origin: Scenario, everything: bool) -> list[Kno
     kind = str(values[KIND])
     fitting = {
         field.key: field
-        for field in fields_for(kind, str(values[SCHEME]), str(values[TASK]))
+        for field in fields_for(kind, str(values[SCHEME]), str(values[TASK]), str(values[SCHEDULE]))
         if field.key in values
     }
     hop = ARCHITECTURES[kind].hop_scale
@@ -85,6 +85,9 @@ def stepped(knob: Knob, kind: str, by: int, training_steps: int) -> Value:
         if value not in names:
             return names[0]
         return names[(names.index(str(value)) + by) % len(names)]
+    if field.type is str:
+        # Free text is typed, not stepped.
+        return value
     assert isinstance(value, int | float)
     assert field.minimum is not None and field.maximum is not None
     return min(max(_moved(field, value, by), field.type(field.minimum)), field.type(field.maximum))
