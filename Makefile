@@ -28,6 +28,7 @@ bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.run_store
 	$(BIN)/python -m tests.benchmarks.app_latency
+	$(BIN)/python -m tests.benchmarks.wire
 
 peers: $(VENV)/.peers
 

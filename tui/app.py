@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 
 from scenarios.threads import leave_one_core
+from tui.flow import Flow
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
+from tui.wire import Wire
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.command import Provider
     from textual.screen import Screen
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 #: The name under which the lesson keeps its place while another screen is shown.
 LEARN = "learn"
 
+#: Seconds that leaving may take at most on a link whose answers are slow.
+QUIT_PATIENCE = 2.0
 _FAINT_ANSI = "ansi_bright_black"
 
 
@@ -67,6 +74,7 @@ class NablascopeApp(App[None]):
         Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
         Binding("s", "save_picture", "Save picture", show=False),
         Binding("w", "save_scenario", "Write scenario", show=False),
+        Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the whole screen again"),
         Binding("q", "quit", "quit", tooltip="Leave"),
     ]
 
@@ -88,6 +96,8 @@ class NablascopeApp(App[None]):
         self.unicode = speaks_unicode() if unicode is None else unicode
         self.clock = clock
         self.received = received
+        self.wire = Wire()
+        self._flow = Flow()
         self._scenario = scenario
         self.device = device
         self._worker_mode = worker_mode
@@ -128,10 +138,49 @@ class NablascopeApp(App[None]):
     @property
     def output_pending(self) -> bool:
         """Whether the terminal still has to take in what was drawn before."""
+        if self._flow.waiting:
+            return True
         # Textual has no public word for how much its writer thread still holds.
         writer = getattr(self._driver, "_writer_thread", None)
         queue = getattr(writer, "_queue", None)
         return queue is not None and queue.qsize() > 0
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        # Textual has no public place between what it draws and what it sends.
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self.wire.lean(renderable)
+        super()._display(screen, renderable)
+
+    def on_mount(self) -> None:
+        """Whoever had the terminal meanwhile left something on it."""
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
+
+    def on_resize(self) -> None:
+        """A terminal of another size shows nobody knows what."""
+        self.wire.forget()
+
+    def action_redraw(self) -> None:
+        """Send everything again, whatever else wrote to the terminal."""
+        self.wire.forget()
+        self.screen.refresh()
+
+    def post_display_hook(self) -> None:
+        """Whatever was drawn, the terminal is asked when it has got there."""
+        if self._driver is not None and not self.is_headless:
+            self._flow.sent(self._driver.write)
+
+    def on_cursor_position(self) -> None:
+        """The terminal has drawn what it was sent."""
+        if self._driver is not None:
+            self._flow.answered(self._driver.write)
+
+    async def action_quit(self) -> None:
+        """Leave, once no answer of the terminal is on its way: the shell would take it as typed."""
+        self._flow.close()
+        end = time.monotonic() + QUIT_PATIENCE
+        while self._flow.waiting and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        await super().action_quit()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Everything the keys do, and Textual's own commands."""

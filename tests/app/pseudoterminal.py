@@ -16,7 +16,7 @@ import pyte
 SCRIPT = str(Path(sys.executable).with_name("nablascope"))
 KEYS = {"down": "\x1b[B", "up": "\x1b[A", "right": "\x1b[C", "left": "\x1b[D", "enter": "\r"}
 #: What pyte does not know and would print: private modes it cannot parse, and the keyboard's.
-_UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9;]*\$p|\x1b\[>[0-9;]*[a-zA-Z]")
+UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9;]*\$p|\x1b\[>[0-9;]*[a-zA-Z]")
 
 
 class PseudoTerminal:
@@ -31,6 +31,8 @@ class PseudoTerminal:
     ) -> None:
         columns, rows = size
         self.screen = pyte.Screen(columns, rows)
+        # It answers when it is asked where its cursor is.
+        self.screen.write_process_input = self._answer
         self._stream = pyte.ByteStream(self.screen)
         plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
         self.process = pexpect.spawn(
@@ -77,8 +79,16 @@ class PseudoTerminal:
             return True
         except pexpect.EOF:
             return False
-        self._stream.feed(_UNKNOWN.sub(b"", data))
+        self.take_in(data)
         return True
+
+    def take_in(self, data: bytes) -> None:
+        """Draw what has arrived."""
+        self._stream.feed(UNKNOWN.sub(b"", data))
+
+    def _answer(self, data: str) -> None:
+        if self.process.isalive():
+            self.process.send(data)
 
     def wait_for(self, *texts: str, seconds: float = 20.0) -> None:
         """Read until all texts are on the screen. Raises AssertionError if they do not come."""

@@ -23,6 +23,10 @@ import termios
 import time
 from collections.abc import Sequence
 
+import pyte
+
+from tests.app.pseudoterminal import UNKNOWN
+
 HELLO = """
 from textual.app import App
 from textual.widgets import Static
@@ -44,37 +48,45 @@ HEAVIEST = ("cnn-tanh-1000", "indrnn-deep", "rnn-sigmoid")
 
 
 class Program:
-    """A Python program on a pseudo-terminal, its output read as bytes: parsing would cost time."""
+    """A Python program on a pseudo-terminal that answers where its cursor is when it is asked."""
 
     def __init__(self, code: str, size: tuple[int, int]) -> None:
+        columns, rows = size
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
         self.begin = time.perf_counter()
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
             os.execv(sys.executable, [sys.executable, "-c", code])
-        columns, rows = size
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def write(self, keys: bytes) -> None:
         os.write(self._terminal, keys)
 
-    def wait_for(self, mark: bytes, seconds: float = 30.0) -> float:
-        """Read until `mark` is among what arrives, and return when that was."""
-        seen = b""
+    def read(self, seconds: float) -> bytes:
+        """What arrives first, nothing if it takes longer than that."""
+        if not select.select([self._terminal], [], [], seconds)[0]:
+            return b""
+        data = os.read(self._terminal, 1 << 16)
+        if b"\x1b[6n" in data:
+            self.write(b"\x1b[1;1R")
+        self._stream.feed(UNKNOWN.sub(b"", data))
+        return data
+
+    def wait_for(self, mark: str, seconds: float = 30.0) -> float:
+        """Read until `mark` is on the screen, and return when that was."""
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
-            if select.select([self._terminal], [], [], end - now)[0]:
-                seen = seen[-len(mark) :] + os.read(self._terminal, 1 << 16)
-                if mark in seen:
-                    return time.perf_counter()
+            if self.read(end - now) and any(mark in line for line in self._screen.display):
+                return time.perf_counter()
         raise TimeoutError(f"no {mark!r} in {seconds} s")
 
     def drain(self, seconds: float) -> int:
         """Read and forget for a while; returns how many bytes came."""
         count, end = 0, time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
-            if select.select([self._terminal], [], [], end - now)[0]:
-                count += len(os.read(self._terminal, 1 << 16))
+            count += len(self.read(end - now))
         return count
 
     def close(self) -> None:
@@ -85,7 +97,7 @@ class Program:
 
 def first_paints(rounds: int, size: tuple[int, int]) -> dict[str, list[float]]:
     """Milliseconds to the first words, in turns."""
-    programs = {"bare Textual app": (HELLO, b"hello world"), "nablascope": (OPEN, b"catalogue")}
+    programs = {"bare Textual app": (HELLO, "hello world"), "nablascope": (OPEN, "catalogue")}
     times: dict[str, list[float]] = {name: [] for name in programs}
     for turn in range(rounds + 1):
         for name, (code, mark) in programs.items():
@@ -102,17 +114,17 @@ def key_latencies(name: str, mode: str, keys: int, size: tuple[int, int]) -> lis
     """Milliseconds from a key to its answer, while `name` trains."""
     chance = random.Random(0)
     program = Program(LAB.format(name=name, mode=mode), size)
-    program.wait_for(b"running", 60.0)
+    program.wait_for("running", 60.0)
     program.drain(2.0)
     program.write(b"\t")
-    program.wait_for(b"architecture:")
+    program.wait_for("architecture:")
     taken = []
     for number in range(keys):
         program.drain(chance.uniform(0.05, 0.15))
         down = number % 2 == 0
         before = time.perf_counter()
         program.write(b"\x1b[B" if down else b"\x1b[A")
-        after = program.wait_for(b"activation:" if down else b"architecture:")
+        after = program.wait_for("activation:" if down else b"architecture:")
         taken.append(1e3 * (after - before))
     program.close()
     return taken
