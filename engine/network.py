@@ -220,7 +220,7 @@ class Network:
             name: [backend.zeros((self.cells, *shape)) for _ in range(slots)]
             for name, shape in plan.parameters.items()
         }
-        self._updates = 0
+        self.updates = 0
         return plan
 
     def _bounded(self, plan: _NetworkPlan, gammas: list[float]) -> RecurrentBound:
@@ -497,7 +497,7 @@ class Network:
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
             bounds = np.asarray(clip_values or [0.0] * self.cells, dtype=np.float64)
-            self._updates += 1
+            self.updates += 1
             for row, (name, parameter) in enumerate(self.parameters.items()):
                 gradient = self._gradients[name]
                 multiply_by_power(self.backend, gradient, self._exponents[row] + shrink[0])
@@ -510,9 +510,19 @@ class Network:
                     self.backend.xp.clip(gradient, -limit, limit, out=gradient)
                 rate = self.backend.asarray(np.reshape(learning_rates, column))
                 optimizer.update(
-                    self.backend.xp, parameter, gradient, self._states[name], rate, self._updates
+                    self.backend.xp, parameter, gradient, self._states[name], rate, self.updates
                 )
             self._bound.apply()
+
+    def training_arrays(self) -> dict[str, Array]:
+        """What updates change, as it is: parameters and the optimiser's state, each (S, *shape).
+
+        The third thing that they change is `updates`, their number.
+        """
+        arrays = {f"param/{name}": array for name, array in self.parameters.items()}
+        for name, states in self._states.items():
+            arrays |= {f"state{slot}/{name}": array for slot, array in enumerate(states)}
+        return arrays
 
     def _clipping(self, bounds: HostArray) -> tuple[NDArray[np.int64], HostArray]:
         """The factor that clips each cell's gradient, as a power of two and a rest in (0.5, 1]."""

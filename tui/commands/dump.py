@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tui.commands.output import replacing
+from scenarios.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path

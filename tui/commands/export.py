@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError, nearest_of
-from tui.commands.output import check, replacing
+from scenarios.files import replacing
+from tui.commands.output import check
 from tui.commands.storing import add_store, read_store
 
 if TYPE_CHECKING:

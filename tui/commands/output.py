@@ -1,14 +1,11 @@
-"""Files that an option names: known to be writable beforehand, and whole or not there at all."""
+"""Files that an option names: known to be writable before anything is computed."""
 
 from __future__ import annotations
 
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from scenarios.errors import ScenarioError
 
@@ -36,30 +33,3 @@ def check(option: str, path: str) -> Path:
         reason = (error.strerror or str(error)).lower()
         raise refusal(f"cannot be written: {reason}") from error
     return target
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `target` when it is whole and on the disk.
-
-    Raises OSError.
-    """
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".nablascope-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(target))
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _permissions(target: Path) -> int:
-    if target.exists():
-        return stat.S_IMODE(target.stat().st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask

@@ -139,6 +139,8 @@ class TextReport(Report):
         write(styled(f"{scenario.name} on {settings}", "dim"))
         if run.device["note"] is not None and scenario.run.device == "auto":
             write(styled(f"no GPU: {run.device['note']}", "dim"))
+        if run.state.step:
+            write(styled(f"going on from step {run.state.step}", "dim"))
         if scenario.question:
             write()
             write(paragraph(scenario.question, "  ", min(width(), 100)))
@@ -170,7 +172,7 @@ class TextReport(Report):
             from tui.words import isometry
 
             write(paragraph(isometry(self.spectrum), "  ", width()))
-        if first.verdict.name != frame.verdict.name:
+        if not first.step and first.verdict.name != frame.verdict.name:
             from tui.words import sentence
 
             write(f"  before training: {sentence(first.verdict, run.scenario.run.dtype)}")
@@ -185,7 +187,8 @@ class TextReport(Report):
         if interrupted:
             write(f"  interrupted at {steps}")
         if frame.step:
-            write(f"  loss {_loss(first)} at the start, {_loss(frame)} at {steps}")
+            start = f"step {first.step}" if first.step else "the start"
+            write(f"  loss {_loss(first)} at {start}, {_loss(frame)} at {steps}")
         else:
             write(f"  loss {_loss(frame)}, before any training")
         if self._looked is not None:

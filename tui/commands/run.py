@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from engine.frame import Frame
     from engine.jacobian import JacobianSpectrum
+    from scenarios.checkpoint import Keeper
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
     from scenarios.store.recording import Recording
@@ -46,6 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npz",
         help="write input, parameters, gradients and singular values to a file",
     )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE.npz",
+        help="keep in a file where training stands; go on from there if the file exists",
+    )
     add_store(parser)
     parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
 
@@ -55,6 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     scenario = load_scenario(args)
     layer = None if args.layer is None else _checked_layer(args.layer, scenario)
     target = None if args.dump is None else check("--dump", args.dump)
+    kept = None if args.checkpoint is None else check("--checkpoint", args.checkpoint)
 
     # As in the app's engine process, and before NumPy is imported: the same run, the same bytes.
     leave_one_core(os.environ)
@@ -62,18 +69,32 @@ def execute(args: argparse.Namespace) -> int:
 
     with open_store(args) or nullcontext() as store:
         run = Run(scenario)
+        keeper = None if kept is None else _keeper(args.checkpoint, kept, run)
         recording = None
         if store is not None:
             from scenarios.store.recording import Recording
 
             recording = Recording(store, run, warn, must=args.store is not None)
-        return _follow(args, run, recording, layer, target)
+        return _follow(args, run, recording, keeper, layer, target)
+
+
+def _keeper(written: str, kept: Path, run: Run) -> Keeper:
+    """What keeps the run's checkpoint, the run put where that stands if there is one."""
+    from scenarios.checkpoint import CheckpointError, Keeper, restore
+
+    try:
+        if kept.exists():
+            restore(run, kept)
+    except CheckpointError as error:
+        raise ScenarioError("--checkpoint", str(error), key=written) from None
+    return Keeper(run, kept)
 
 
 def _follow(
     args: argparse.Namespace,
     run: Run,
     recording: Recording | None,
+    keeper: Keeper | None,
     layer: int | None,
     target: Path | None,
 ) -> int:
@@ -93,16 +114,21 @@ def _follow(
                 report.frame(frame)
                 if interrupt.asked or (report.unread and target is None):
                     break
+                if keeper is not None:
+                    keeper.frame()
         except KeyboardInterrupt:
             # In the middle of a step: parameters and gradients no longer belong together.
             whole = False
         except Exception as error:
+            # The checkpoint written last stays: what failed may have left half an update.
             report.close()
             failure = describe(error)[0]
             if recording is not None:
                 recording.end(report.last, "failed", failure)
             print(f"{run.scenario.origin}: {failure}", file=sys.stderr)
             return 1
+        if keeper is not None and whole and report.last is not None:
+            keeper.save()
         jacobian = None
         if (args.jacobian or target is not None) and whole and not interrupt.asked:
             # A second Ctrl+C gives up on the singular values, not on the run.
@@ -115,6 +141,8 @@ def _follow(
             unfinished = interrupted or report.unread
             recording.end(report.last, _state(report.last, unfinished))
         report.end(run, interrupted=interrupted)
+    if keeper is not None and keeper.trouble is not None:
+        print(ScenarioError("--checkpoint", keeper.trouble, key=args.checkpoint), file=sys.stderr)
     if target is not None:
         if report.last is None or not whole:
             print("--dump: nothing written: the run stopped within a step", file=sys.stderr)
@@ -122,6 +150,8 @@ def _follow(
             return 1
     if interrupted:
         return 130
+    if keeper is not None and keeper.trouble is not None:
+        return 1
     # A store that was asked for and could not keep it all is a failure.
     return 1 if args.store is not None and recording is not None and not recording.complete else 0
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
+from scenarios.files import replacing
 from scenarios.threads import one_thread
 from tui.commands.console import paragraph, styled, width, write
 from tui.commands.interrupt import Interrupt
-from tui.commands.output import check, replacing
+from tui.commands.output import check
 from tui.commands.storing import add_store, open_store
 from tui.words import duration
 
