@@ -177,6 +177,8 @@ class Layer(ABC):
         self.probe = arrays.probe
         self._mask = arrays.shared["mask"].view("?")
         self.normaliser = None if spec.norm == "none" else Normaliser(spec.norm, arrays, backend)
+        #: Whether to measure what only a whole frame shows; the network sets it before a pass.
+        self.statistics = True
         #: What a residual connection over several layers carries; the network sets it.
         self.stream: SkipStream | None = None
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
@@ -215,11 +217,13 @@ class Layer(ABC):
         """
         probe = self.probe
         put_log2_rms(self.backend, h, probe.log2_h[:, steps])
-        if not self.activation.flat_where_zero:
+        if self.statistics and not self.activation.flat_where_zero:
             self._put_share(phi, self.backend.xp.equal, 0.0, probe.zero_fraction[:, steps])
 
     def _probe_saturation(self, slope: Array, steps: slice) -> None:
         """Record the share of saturated units of a cell with a single pre-activation."""
+        if not self.statistics:
+            return
         probe = self.probe
         if self.activation.flat_where_zero:
             # Such slopes are 0 or 1, so the sum of their squares counts those that are not flat.
@@ -266,12 +270,19 @@ class Layer(ABC):
         return () if self.normaliser is None else (self.normaliser.grad_gain_steps,)
 
     def _probe_parameters(self, exponent: Exponents, of_weights: Exponents) -> None:
-        """Record the parameter gradients' magnitudes and scales (S,): W's, and all the others'."""
+        """Record the parameter gradients' scales (S,), W's and all the others', and magnitudes."""
         arrays = self.arrays
         arrays.exponents[...] = exponent
-        for row, (name, gradient) in enumerate(arrays.gradients.items()):
+        for row, name in enumerate(arrays.gradients):
             if name == "W":
                 arrays.exponents[row] = of_weights
+        if self.statistics:
+            self.measure_gradients()
+
+    def measure_gradients(self) -> None:
+        """Write log2 RMS of every parameter gradient of the last backward pass."""
+        arrays = self.arrays
+        for row, gradient in enumerate(arrays.gradients.values()):
             put_log2_rms(self.backend, gradient, arrays.log2_gradients[row])
         if not untouched(arrays.exponents):
             arrays.log2_gradients += arrays.exponents

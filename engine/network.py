@@ -58,7 +58,8 @@ class Fields:
             the forget gate alone. gru: "kept" is z_t * dL/dh_t. mlp, cnn: "projection" is
             dL/d(x W) where it is normalised, "branch" the part of dL/dx that comes through W alone
             where a skip joins it, nan in the first layer.
-        log10_grad_params: (S,) by parameter name.
+        log10_grad_params: (S,) by parameter name; empty where statistics were left out, and then
+            zero_fraction and saturated_fraction are nan.
         overflow: for each cell the first place where its forward pass left the dtype.
     """
 
@@ -221,6 +222,7 @@ class Network:
             for name, shape in plan.parameters.items()
         }
         self.updates = 0
+        self._statistics = True
         return plan
 
     def _bounded(self, plan: _NetworkPlan, gammas: list[float]) -> RecurrentBound:
@@ -298,21 +300,33 @@ class Network:
             self.parameters["readout.W"][cell] = self.backend.asarray(readout[init.seed])
         self.parameters["readout.b"].fill(0.0)
 
-    def evaluate(self, x: Array, target: Array) -> Fields:
+    def evaluate(self, x: Array, target: Array, *, statistics: bool = True) -> Fields:
         """Forward, loss, full backward and every probe.
 
         `x` is (S, T, B, *input_shape) with T = 1 for feed-forward networks, `target`
         (S, B, output_size), or (S, K, B, output_size) where the last K > 1 steps are read; both on
-        the backend's device. The loss is that of the spec (engine/losses.py).
+        the backend's device. The loss is that of the spec (engine/losses.py). Without `statistics`
+        what neither a verdict nor an update needs is left out: shares of zeros and of saturated
+        units, and the sizes of parameter gradients.
         """
         import numpy as np
 
+        if statistics != self._statistics:
+            self._measure(statistics)
         with np.errstate(all="ignore"):
             # Read here, x is in cache for the first layer.
             log2_x = log2_rms(self.backend, x)
             judgement = self._judge(x, target)
             self._backward(x, log2_x, judgement.gradient)
             return self._fields(judgement)
+
+    def _measure(self, statistics: bool) -> None:
+        """Measure statistics from now on, or leave them out."""
+        self._statistics = statistics
+        self._probe.zero_fraction.fill(math.nan)
+        self._probe.saturated_fraction.fill(math.nan)
+        for layer in self.layers:
+            layer.statistics = statistics
 
     def loss(self, x: Array, target: Array) -> HostArray:
         """The loss of each cell, (S,), from a forward pass alone."""
@@ -446,7 +460,10 @@ class Network:
             return field
 
         gates = probe.log2_grad_gates
-        params = log10(self._log2_gradients.T).T
+        params: dict[str, HostArray] = {}
+        if self._statistics:
+            sizes = log10(self._log2_gradients.T).T
+            params = dict(zip(self._gradients, sizes, strict=True))
         return Fields(
             loss=judgement.loss,
             accuracy=judgement.accuracy,
@@ -454,7 +471,7 @@ class Network:
             log10_grad_a=None if gates else log10(probe.log2_grad_a),
             log10_grad_gates={gate: log10(values) for gate, values in gates.items()},
             log10_path={name: log10(values) for name, values in probe.log2_path.items()},
-            log10_grad_params=dict(zip(self._gradients, params, strict=True)),
+            log10_grad_params=params,
             activation_rms=np.exp2(probe.log2_h),
             zero_fraction=probe.zero_fraction.copy(),
             saturated_fraction=probe.saturated_fraction.copy(),
@@ -528,6 +545,11 @@ class Network:
         """The factor that clips each cell's gradient, as a power of two and a rest in (0.5, 1]."""
         import numpy as np
 
+        if not (bounds > 0.0).any():
+            return np.zeros(self.cells, dtype=np.int64), np.ones(self.cells)
+        if not self._statistics:
+            for layer in self.layers:
+                layer.measure_gradients()
         sizes = [
             2.0 * log2_size + math.log2(prod(array.shape[1:]))
             for log2_size, array in zip(self._log2_gradients, self._gradients.values(), strict=True)

@@ -82,8 +82,10 @@ class GRULayer(MatrixRecurrence):
         for part, name in zip(parts, _SQUASHES, strict=True):
             phi = ACTIVATIONS[name]
             phi.slope(xp, a[..., part], gates[..., part], slope[..., part])
-            shares.append(self._saturated_share(slope[..., part], phi))
-        self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+            if self.statistics:
+                shares.append(self._saturated_share(slope[..., part], phi))
+        if self.statistics:
+            self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
         _, z, n = (gates[..., part] for part in parts)
         to_r, to_z, to_n = (slope[..., part] for part in parts)
         spare = self.shared("slope_r", recalled.shape)

@@ -75,9 +75,11 @@ class LSTMLayer(MatrixRecurrence):
         for part, name, partner in zip(parts, _SQUASHES, (g, c_before, i, tanh_c), strict=True):
             phi, own_slope = ACTIVATIONS[name], slope[..., part]
             phi.slope(xp, a[..., part], gates[..., part], own_slope)
-            shares.append(self._saturated_share(own_slope, phi))
+            if self.statistics:
+                shares.append(self._saturated_share(own_slope, phi))
             xp.multiply(own_slope, partner, out=own_slope)
-        self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+        if self.statistics:
+            self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
         # `a` is used up by now and lends its room to the copy of c that tanh's slope may spend.
         spare = a[..., :size]
         xp.copyto(spare, c)

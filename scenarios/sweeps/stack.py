@@ -154,7 +154,7 @@ def run_stack(batch: Batch, backend: Backend) -> list[CellResult]:
                 for scenario, memory in zip(scenarios, memories, strict=True)
             ]
             network.update(optimizer, rates, norms, values)
-        fields = network.evaluate(*data.next())
+        fields = network.evaluate(*data.next(), statistics=False)
         losses = fields.loss.tolist()
         for memory, loss in zip(memories, losses, strict=True):
             memory.take(loss)

@@ -1,12 +1,12 @@
 """The engine beside plain NumPy and PyTorch on the same work, in one process: `make bench`.
 
 Work: one forward pass, the loss, the full backward pass with every parameter gradient, and log10
-norms of dL/dh for every layer and time step. The engine is timed at a whole frame: on top it
-measures dL/da, every parameter gradient, the RMS, zeros and saturation of activations, and carries
-exponents. Of these the prototype measures dL/da alone, PyTorch the parameter gradients alone.
-Each workload has a process of its own, in which its rivals take turns, and a share of the memory:
-an indexed loop's gradients of 16 MB a step now and then break up the heap until W4 takes 20 GB. A
-run that needs more than the share is given up, and counted.
+norms of dL/dh for every layer and time step. `engine` is timed as a sweep runs it, without
+statistics: like the prototype it also measures dL/da, beyond it the RMS of every h, and it carries
+exponents. `frame` is the engine at all that a frame shows: zeros, saturation and the sizes of
+parameter gradients as well. Each workload has a process of its own, in which its rivals take turns,
+and a share of the memory: an indexed loop's gradients of 16 MB a step now and then break up the
+heap until W4 takes 20 GB. A run that needs more than the share is given up, and counted.
 
 Rivals. `proto`: DESIGN section 7's prototypes, written out in prototypes.py; at least as fast means
 a ratio of at least 1. `loop`: PyTorch that keeps dL/dh of every layer and step; a recurrent one
@@ -122,7 +122,8 @@ class Contest:
         parameters = {name: value[0] for name, value in self.network.parameters.items()}
         self.prototype = PROTOTYPES[spec.kind](spec, parameters, self.x[0], self.target[0])
         self.rivals: dict[str, Callable[[], object]] = {
-            "engine": lambda: self.network.evaluate(self.x, self.target),
+            "engine": lambda: self.network.evaluate(self.x, self.target, statistics=False),
+            "frame": lambda: self.network.evaluate(self.x, self.target),
             "proto": self.prototype,
             "loop": {"mlp": self._mlp, "cnn": self._cnn}.get(spec.kind, self._indexed_loop),
         }
@@ -181,7 +182,6 @@ class Contest:
         size = math.sqrt(kept[0].numel())
         norms = torch.stack(torch._foreach_norm([h.grad for h in kept]))
         self.norms = (norms / size).log10()
-        torch.stack(torch._foreach_norm([leaf.grad for leaf in self.leaves.values()])).log10()
 
     def _mlp(self) -> None:
         h, kept = self.torch_x[0], []
@@ -322,7 +322,8 @@ def main() -> None:
         "Times are medians in ms; ratios are a rival's time / the engine's, beside their floors.\n"
     )
     print(
-        f"{'':4}{'work':52}{'thr':>4}{'engine':>9}{'proto':>9}{'ratio':>7}"
+        f"{'':4}{'work':52}{'thr':>4}{'engine':>9}"
+        f"{'frame':>9}{'ratio':>7}{'proto':>9}{'ratio':>7}"
         f"{'loop':>9}{'ratio':>7}{'floor':>7}"
         f"{'tuned':>9}{'ratio':>7}{'nn':>9}{'ratio':>7}{'floor':>7}"
     )
@@ -363,7 +364,7 @@ def report(name: str, thread_counts: list[int], seconds: float) -> None:
         with threads(count):
             median, given_up = race(contest.rivals, seconds)
         line = f"{name:4}{workload.title:52}{count:4}{1e3 * median['engine']:9.2f}"
-        for rival in ("proto", "loop", "tuned", "nn"):
+        for rival in ("frame", "proto", "loop", "tuned", "nn"):
             if rival not in median:
                 line += " " * {"loop": 23, "tuned": 16}.get(rival, 0)
                 continue

@@ -7,8 +7,32 @@ import pytest
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.support import CONNECTED, KINDS, build, cell_parameters, problem, small_spec
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
+def test_statistics_can_be_left_out(kind, changes, dtype):
+    """Nothing else changes: not the gradients, their sizes along the hops, nor a clipped update."""
+    spec = small_spec(kind, dtype=dtype, **changes)
+    whole, bare = (build(spec, InitSpec(seed=1), InitSpec(seed=2)) for _ in range(2))
+    x, target = problem(spec, cells=2)
+    for _ in range(3):
+        fields, bare_fields = whole.evaluate(x, target), bare.evaluate(x, target, statistics=False)
+        assert bare_fields.log10_grad_params == {}
+        assert np.isnan(bare_fields.zero_fraction).all()
+        assert np.isnan(bare_fields.saturated_fraction).all()
+        for name in ("loss", "log10_grad_h", "activation_rms"):
+            np.testing.assert_array_equal(getattr(bare_fields, name), getattr(fields, name))
+        for network in (whole, bare):
+            network.update(OPTIMIZERS["sgd"], [0.1, 0.1], [0.01, 0.0])
+    for name, parameter in whole.parameters.items():
+        np.testing.assert_array_equal(bare.parameters[name], parameter)
+    again = bare.evaluate(x, target)
+    assert list(again.log10_grad_params) == list(bare.parameters)
+    assert not np.isnan(again.zero_fraction).any() and not np.isnan(again.saturated_fraction).any()
 
 
 @pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
