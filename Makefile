@@ -27,6 +27,7 @@ bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.engine_vs_torch $(BENCH_ARGS)
 	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.run_store
+	$(BIN)/python -m tests.benchmarks.sweeps
 	$(BIN)/python -m tests.benchmarks.app_latency
 	$(BIN)/python -m tests.benchmarks.wire
 
