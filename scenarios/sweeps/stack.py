@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.backend import open_backend
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: What cells of one stack share (`stack_key`).
 StackKey: TypeAlias = tuple[object, ...]
+
+#: The first input and target of each seed.
+Firsts: TypeAlias = dict[int, tuple[Any, Any]]
 
 #: Workspace of a stack on the CPU. Beyond what the last cache holds, a stack gains nothing more
 #: (tests/benchmarks/sweeps.py).
@@ -98,8 +101,9 @@ def run_batch(batch: Batch) -> list[CellResult]:
     stacks = -(-len(batch) // size)
     bounds = [len(batch) * index // stacks for index in range(stacks + 1)]
     results: list[CellResult] = []
+    firsts: Firsts = {}
     for start, stop in pairwise(bounds):
-        results += _run_or_split(batch.part(start, stop), backend)
+        results += _run_or_split(batch.part(start, stop), backend, firsts)
     return results
 
 
@@ -116,20 +120,22 @@ def stack_length(scenario: Scenario, backend: Backend) -> int:
     return length
 
 
-def _run_or_split(batch: Batch, backend: Backend) -> list[CellResult]:
+def _run_or_split(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult]:
     """A stack that fails as a whole is halved until the cells that are to blame stand alone."""
     try:
-        return run_stack(batch, backend)
+        return run_stack(batch, backend, firsts)
     except Exception as error:
         if len(batch) == 1:
             return batch.failed(describe(error)[0])
     half = len(batch) // 2
     first, second = batch.part(0, half), batch.part(half, len(batch))
-    return _run_or_split(first, backend) + _run_or_split(second, backend)
+    return _run_or_split(first, backend, firsts) + _run_or_split(second, backend, firsts)
 
 
-def run_stack(batch: Batch, backend: Backend) -> list[CellResult]:
+def run_stack(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult]:
     """Run cells of one `stack_key` as one network and judge each by its last frame.
+
+    `firsts` holds first batches of earlier stacks, and takes this one's.
 
     Raises what the engine raises: MemoryShortage, ValueError for an initialiser that does not fit.
     """
@@ -145,7 +151,7 @@ def run_stack(batch: Batch, backend: Backend) -> list[CellResult]:
     memories = [Memory(first.training.schedule_steps) for _ in scenarios]
     norms = [scenario.training.clip_norm for scenario in scenarios]
     values = [scenario.training.clip_value for scenario in scenarios]
-    data = _Data(scenarios, backend)
+    data = _Data(scenarios, backend, firsts)
     last: dict[int, Frame] = {}
     for step in range(steps + 1):
         if step:
@@ -178,13 +184,14 @@ def _alone(key: str, scenario: Scenario) -> CellResult:
 class _Data:
     """Each cell's own input and target, drawn once for all cells of one seed."""
 
-    def __init__(self, scenarios: Sequence[Scenario], backend: Backend) -> None:
+    def __init__(self, scenarios: Sequence[Scenario], backend: Backend, firsts: Firsts) -> None:
         self._backend = backend
         seeds = [scenario.run.seed for scenario in scenarios]
         by_seed = dict(zip(seeds, scenarios, strict=True))
-        self._streams = [
-            TASKS[scenario.task.name].batches(scenario) for scenario in by_seed.values()
-        ]
+        self._streams = [_stream(scenario, firsts) for scenario in by_seed.values()]
+        # Cells come in the order of their seeds: others than these will not be asked for again.
+        for seed in firsts.keys() - by_seed.keys():
+            del firsts[seed]
         places = {seed: place for place, seed in enumerate(by_seed)}
         self._places = [places[seed] for seed in seeds]
         self._before: list[Any] = []
@@ -215,6 +222,16 @@ class _Data:
         for cell, place in enumerate(self._places):
             stacked[cell] = self._backend.asarray(arrays[place])
         return stacked
+
+
+def _stream(scenario: Scenario, firsts: Firsts) -> Iterator[tuple[Any, Any]]:
+    """A cell's batches; the first may be known from the stack before."""
+    task, seed = TASKS[scenario.task.name], scenario.run.seed
+    if seed in firsts:
+        return chain([firsts[seed]], task.batches(scenario, 1))
+    stream = task.batches(scenario)
+    firsts[seed] = next(stream)
+    return chain([firsts[seed]], stream)
 
 
 def _slots(scenario: Scenario) -> int:
