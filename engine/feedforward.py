@@ -16,7 +16,7 @@ from engine.linearisation import Hop
 from engine.magnitude import ScaledGradient, add_scaled, put_log2_rms
 
 if TYPE_CHECKING:
-    from engine.arrays import Array
+    from engine.arrays import Array, HostArray
     from engine.backend import Backend
     from engine.layer import Arrays
     from engine.normalisation import LinearNormalisation
@@ -66,8 +66,6 @@ class FeedForwardLayer(Layer):
         return h
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
-        import numpy as np
-
         xp, a = self.backend.xp, self.arrays.own["a"]
         phi = self.arrays.own.get("phi", self.arrays.own["h"])
         probe = self.probe
@@ -85,12 +83,22 @@ class FeedForwardLayer(Layer):
         below = ScaledGradient(into, grad_p.exponent)
         if into is not None:
             below = self._below(grad_p, gradient, into)
+        if self.fills_gradients:
+            self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
+        return below
+
+    def _fill_gradients(
+        self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
+    ) -> None:
+        """The parameters' gradients, from dL/da and dL/d(x W), whose scales they use up."""
+        import numpy as np
+
         of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         exponent = of_weights
         if grad_p is not grad_a:
             # gain and b meet n and 1, which have no scale.
             none = np.zeros_like(log2_grad_p)
-            exponent = self.align(grad_a, probe.log2_grad_a, none, self._scaled_like_a())
+            exponent = self.align(grad_a, self.probe.log2_grad_a, none, self._scaled_like_a())
         self._weight_gradient(x[:, 0], grad_p.data[:, 0])
         if "b" in self.arrays.parameters:
             ones = self.arrays.shared["ones"]
@@ -98,7 +106,6 @@ class FeedForwardLayer(Layer):
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
-        return below
 
     def _below(
         self, grad_p: ScaledGradient, gradient: ScaledGradient, into: Array

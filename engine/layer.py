@@ -181,6 +181,8 @@ class Layer(ABC):
         self.statistics = True
         #: What a residual connection over several layers carries; the network sets it.
         self.stream: SkipStream | None = None
+        #: Whether a backward pass fills the parameters' gradients; the network sets it.
+        self.fills_gradients = True
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 
@@ -195,7 +197,8 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
-        """Given dL/dh from above, fill the parameter gradients and the probe.
+        """Given dL/dh from above, fill the probe and, if `fills_gradients`, the parameters'
+        gradients.
 
         `gradient.data` may be overwritten. dL/dx goes to `into` (shape of x), which may share
         memory with `gradient.data`; None spares it for the first layer.

@@ -58,8 +58,8 @@ class Fields:
             the forget gate alone. gru: "kept" is z_t * dL/dh_t. mlp, cnn: "projection" is
             dL/d(x W) where it is normalised, "branch" the part of dL/dx that comes through W alone
             where a skip joins it, nan in the first layer.
-        log10_grad_params: (S,) by parameter name; empty where statistics were left out, and then
-            zero_fraction and saturated_fraction are nan.
+        log10_grad_params: (S,) by parameter name; empty where statistics or these gradients were
+            left out; without statistics zero_fraction and saturated_fraction are nan.
         overflow: for each cell the first place where its forward pass left the dtype.
     """
 
@@ -172,6 +172,7 @@ class Network:
         self.spec = spec
         self.cells = cells
         self._loss = LOSSES[spec.loss]
+        self._filled = True
         self.backend = backend
         needed, available = workspace_bytes(spec, self.cells, slots), backend.available_bytes()
         if needed > available:
@@ -300,14 +301,17 @@ class Network:
             self.parameters["readout.W"][cell] = self.backend.asarray(readout[init.seed])
         self.parameters["readout.b"].fill(0.0)
 
-    def evaluate(self, x: Array, target: Array, *, statistics: bool = True) -> Fields:
+    def evaluate(
+        self, x: Array, target: Array, *, statistics: bool = True, parameters: bool = True
+    ) -> Fields:
         """Forward, loss, full backward and every probe.
 
         `x` is (S, T, B, *input_shape) with T = 1 for feed-forward networks, `target`
         (S, B, output_size), or (S, K, B, output_size) where the last K > 1 steps are read; both on
         the backend's device. The loss is that of the spec (engine/losses.py). Without `statistics`
         what neither a verdict nor an update needs is left out: shares of zeros and of saturated
-        units, and the sizes of parameter gradients.
+        units, and the sizes of parameter gradients. Without `parameters` their gradients are left
+        out altogether, a third of the work, and neither `update` nor `gradient` can follow.
         """
         import numpy as np
 
@@ -316,6 +320,7 @@ class Network:
         with np.errstate(all="ignore"):
             # Read here, x is in cache for the first layer.
             log2_x = log2_rms(self.backend, x)
+            self._filled = parameters
             judgement = self._judge(x, target)
             self._backward(x, log2_x, judgement.gradient)
             return self._fields(judgement)
@@ -405,6 +410,21 @@ class Network:
         below = ScaledGradient(self._spread(grad_y.data), grad_y.exponent)
         read = top.probe.log2_h[:, -self.spec.readout_steps :]
         exponent = top.align(grad_y, top.rescale(grad_y), read)
+        if self._filled:
+            self._fill_readout_gradients(grad_y, exponent)
+        for index in reversed(range(len(self.layers))):
+            layer = self.layers[index]
+            layer.log2_x = log2_inputs[index]
+            layer.fills_gradients = self._filled
+            into = None
+            if index:
+                shape = inputs[index].shape
+                into = self._grad[: prod(shape)].reshape(shape)
+            below = layer.backward(inputs[index], below, into)
+            if self._dense is not None and index:
+                below = self._dense.collect(index, below)
+
+    def _fill_readout_gradients(self, grad_y: ScaledGradient, exponent: Exponents) -> None:
         error = grad_y.data.reshape(self.cells, -1, self.spec.output_size)
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
         sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])
@@ -413,16 +433,10 @@ class Network:
             put_log2_rms(self.backend, self._gradients[name], self._log2_gradients[row])
             self._log2_gradients[row] += exponent
             self._exponents[row] = exponent
-        for index in reversed(range(len(self.layers))):
-            layer = self.layers[index]
-            layer.log2_x = log2_inputs[index]
-            into = None
-            if index:
-                shape = inputs[index].shape
-                into = self._grad[: prod(shape)].reshape(shape)
-            below = layer.backward(inputs[index], below, into)
-            if self._dense is not None and index:
-                below = self._dense.collect(index, below)
+
+    def _check_filled(self) -> None:
+        if not self._filled:
+            raise RuntimeError("the last evaluate left the parameters' gradients out")
 
     def _output(self, layer: Layer) -> Array:
         h = layer.arrays.own["h"]
@@ -461,7 +475,7 @@ class Network:
 
         gates = probe.log2_grad_gates
         params: dict[str, HostArray] = {}
-        if self._statistics:
+        if self._statistics and self._filled:
             sizes = log10(self._log2_gradients.T).T
             params = dict(zip(self._gradients, sizes, strict=True))
         return Fields(
@@ -481,10 +495,12 @@ class Network:
     def gradient(self, name: str) -> NDArray[Any]:
         """dL/d(parameter) of the last `evaluate`, (S, *shape) on the host.
 
-        In the network's dtype, or in float64 where a value would leave it.
+        In the network's dtype, or in float64 where a value would leave it. Raises RuntimeError
+        where `evaluate` left the gradients of parameters out.
         """
         import numpy as np
 
+        self._check_filled()
         host = self.backend.to_host(self._gradients[name])
         exponent = self._exponents[self._rows[name]]
         if not exponent.any():
@@ -508,9 +524,11 @@ class Network:
         One learning rate, one bound on the gradient's global norm and, after that, one on each of
         its entries a cell; a bound of 0 is none. Clipping works on the true gradient, also where
         that is outside the dtype. Then u is cut back to each cell's `InitSpec.recurrent_bound`.
+        Raises RuntimeError where `evaluate` left the gradients of parameters out.
         """
         import numpy as np
 
+        self._check_filled()
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
             bounds = np.asarray(clip_values or [0.0] * self.cells, dtype=np.float64)

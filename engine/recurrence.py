@@ -159,7 +159,7 @@ class RecurrentLayer(Layer):
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
         import numpy as np
 
-        a, h = self.arrays.own["a"], self.arrays.own["h"]
+        a = self.arrays.own["a"]
         exponents = np.zeros((self.cells, self.spec.time_steps), dtype=np.int64)
         self._through_time(gradient, exponents)
         grad_a = ScaledGradient(a, exponents)
@@ -170,7 +170,17 @@ class RecurrentLayer(Layer):
             weight = self.arrays.parameters["W"].swapaxes(-1, -2)
             rows = into.reshape(self.cells, -1, into.shape[-1])
             self.backend.xp.matmul(flat, weight, out=rows)
-        probe = self.probe
+        if self.fills_gradients:
+            self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
+        return below
+
+    def _fill_gradients(
+        self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
+    ) -> None:
+        """The parameters' gradients, from dL/da and dL/d(x W), whose scales they use up."""
+        import numpy as np
+
+        a, h, probe = self.arrays.own["a"], self.arrays.own["h"], self.probe
         # What a step's dL/da meets in parameter gradients: h_{t-1} with h_0 = 0, and x_t or n.
         log2_met = np.zeros_like(probe.log2_h)
         if grad_p is grad_a:
@@ -181,6 +191,7 @@ class RecurrentLayer(Layer):
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         samples = x.reshape(self.cells, -1, x.shape[-1])
+        flat = grad_p.data.reshape(self.cells, -1, a.shape[-1])
         matrix_gradient(self.backend, samples, flat, self.arrays.gradients["W"])
         self._recurrent_gradients(h[:, 1:-1])
         if "b" in self.arrays.parameters:
@@ -189,7 +200,6 @@ class RecurrentLayer(Layer):
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
-        return below
 
     def linearise(self, x: Array) -> list[Hop]:
         hops = []

@@ -160,7 +160,8 @@ def run_stack(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult
                 for scenario, memory in zip(scenarios, memories, strict=True)
             ]
             network.update(optimizer, rates, norms, values)
-        fields = network.evaluate(*data.next(), statistics=False)
+        # After the last look nothing is updated any more.
+        fields = network.evaluate(*data.next(), statistics=False, parameters=step < steps)
         losses = fields.loss.tolist()
         for memory, loss in zip(memories, losses, strict=True):
             memory.take(loss)

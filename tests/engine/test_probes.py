@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,9 @@ from engine.architectures import ARCHITECTURES
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.support import CONNECTED, KINDS, build, cell_parameters, problem, small_spec
+
+#: Kinds whose gradient crosses layers and no time.
+LAYERED = ("mlp", "cnn")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -62,6 +67,44 @@ def test_shapes_and_types(kind, changes):
     assert set(fields.log10_grad_params) == set(network.parameters)
     assert all(value.shape == (2,) for value in fields.log10_grad_params.values())
     assert fields.overflow == [None, None]
+
+
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in KINDS), *CONNECTED])
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_leaving_parameters_gradients_out_changes_nothing_else(kind, changes, scale):
+    spec = small_spec(kind, dtype="float32", depth=4, time_steps=1 if kind in LAYERED else 20)
+    spec = replace(spec, **changes)
+    inits = [
+        InitSpec(
+            scheme="identity" if kind == "irnn" else "gaussian",
+            weight_scale=scale,
+            recurrent_scale=scale,
+            bias_scale=0.1,
+            seed=seed,
+        )
+        for seed in (1, 2)
+    ]
+    x, target = problem(spec, cells=2)
+    whole = build(spec, *inits).evaluate(x, target)
+    network = build(spec, *inits)
+    # Not only with what was never filled: gradients of an earlier pass must not matter either.
+    network.evaluate(x, -target)
+    fields = network.evaluate(x, target, parameters=False)
+
+    assert fields.log10_grad_params == {}
+    assert fields.overflow == whole.overflow
+    for name in ("loss", "log10_grad_h", "activation_rms", "zero_fraction", "saturated_fraction"):
+        np.testing.assert_array_equal(getattr(fields, name), getattr(whole, name), err_msg=name)
+    parts = {**fields.log10_grad_gates, **fields.log10_path, "a": fields.log10_grad_a}
+    others = {**whole.log10_grad_gates, **whole.log10_path, "a": whole.log10_grad_a}
+    for name, values in parts.items():
+        np.testing.assert_array_equal(values, others[name], err_msg=name)
+    for forbidden in (
+        lambda: network.gradient("readout.W"),
+        lambda: network.update(OPTIMIZERS["sgd"], [0.1, 0.1], [0.0, 0.0]),
+    ):
+        with pytest.raises(RuntimeError, match="left the parameters' gradients out"):
+            forbidden()
 
 
 @pytest.mark.parametrize("kind", KINDS)
