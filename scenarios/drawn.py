@@ -1,8 +1,8 @@
-"""What a recurrent scenario's own draw shows, beside what theory says of all draws."""
+"""What a network's own recurrent weights show, beside what theory says of all draws."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
@@ -11,6 +11,9 @@ from engine.verdict import THRESHOLD_DECADES
 from scenarios.errors import ScenarioError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.arrays import HostArray
     from engine.theory import RecurrentWeights
     from scenarios.runner import Run
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 _EXPONENTS = 4
 #: What a network may take to be drawn for a look.
 _MOST_BYTES = 2**30
+#: Most units whose eigenvalues are computed: a second or two.
+_MOST_UNITS = 1024
+
+_SHARED = "only irnn and indrnn give every neuron a recurrent weight of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class DrawnWeights:
         look: u and |u|^T, with the line 2^(1/T) / sup |phi'|.
         max_slope: sup |phi'|.
         low, high: the |u| that keeps the T - 1 hops within 3 decades while phi' is at its steepest.
-        draw: what u is drawn from, None where no theory knows.
+        draw: what u is drawn from, None where no theory knows or training has changed it.
     """
 
     layer: int
@@ -41,7 +48,7 @@ class DrawnWeights:
     max_slope: float
     low: float
     high: float
-    draw: str | None
+    draw: str | None = None
 
     @property
     def beyond(self) -> int:
@@ -69,6 +76,24 @@ class DrawnWeights:
             "within": self.within,
             "draw": self.draw,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixWeights:
+    """The recurrent matrix of one layer of rnn or irnn.
+
+    Attributes:
+        layer: which layer, from 1.
+        eigenvalues: of U, (H,), complex, largest modulus first.
+        largest_singular_value: of U.
+        exponents: the largest Lyapunov exponents in decades a time step, as in `Drawn`, or in one
+            line why there are none.
+    """
+
+    layer: int
+    eigenvalues: NDArray[np.complex128]
+    largest_singular_value: float
+    exponents: HostArray | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,8 @@ def look_at_draw(scenario: Scenario) -> Drawn:
     if scenario.task.time_steps == 1:
         return Drawn(reasons=dict.fromkeys(names, "a single time step has no hop"))
     from engine.network import workspace_bytes
-    from scenarios.runner import Run, network_spec
+    from engine.theory import describe_draw
+    from scenarios.runner import Run, init_spec, network_spec
 
     needed = workspace_bytes(network_spec(scenario))
     if needed > _MOST_BYTES:
@@ -122,9 +148,14 @@ def look_at_draw(scenario: Scenario) -> Drawn:
     reasons = {}
     weights = exponents = None
     if ARCHITECTURES[scenario.network.kind].layer.hop_role in ("vector", "identity"):
-        weights = _weights(run)
+        spec = network_spec(scenario)
+        u = run.recurrent_weights(spec.depth)
+        u = u if u.ndim == 1 else u.diagonal()
+        weights = replace(
+            _by_neuron(run, spec.depth, u), draw=describe_draw(spec, init_spec(scenario))
+        )
     else:
-        reasons[names[0]] = "only irnn and indrnn give every neuron a recurrent weight of its own"
+        reasons[names[0]] = _SHARED
     try:
         exponents = run.lyapunov_exponents(_EXPONENTS)
     except EngineError as error:
@@ -140,20 +171,59 @@ def look_at_draw(scenario: Scenario) -> Drawn:
     return Drawn(weights, exponents, rate, reasons)
 
 
-def _weights(run: Run) -> DrawnWeights:
-    from engine.activations import ACTIVATIONS
-    from engine.theory import describe_draw, recurrent_weights, weights_within
-    from scenarios.runner import init_spec, network_spec
+def look_at_weights(run: Run, layer: int) -> DrawnWeights | MatrixWeights | str:
+    """The recurrent weights of layer `layer` (from 1) as they are now, or in a line why not."""
+    import numpy as np
 
-    spec = network_spec(run.scenario)
-    layer = ARCHITECTURES[spec.kind].layer
-    slope = ACTIVATIONS[layer.fixed_activation or spec.activation].max_slope
-    weights = run.recurrent_weights(spec.depth)
-    u = weights if weights.ndim == 1 else weights.diagonal()
+    kind = ARCHITECTURES[run.scenario.network.kind].layer
+    if not kind.recurrent:
+        return "this network has no recurrent weights: each layer's W is met once"
+    if kind.gates:
+        return (
+            "what carries the state here is a gate, not a weight: U only moves the gates. Who "
+            "kills it shows the path through the gate"
+        )
+    if run.network.spec.time_steps == 1:
+        return "a single time step never meets the recurrent weights"
+    weights = run.recurrent_weights(layer)
+    if not np.isfinite(weights).all():
+        return "the recurrent weights are not finite any more"
+    if weights.ndim == 1:
+        return _by_neuron(run, layer, weights)
+    if len(weights) > _MOST_UNITS:
+        return f"eigenvalues of more than {_MOST_UNITS} units take too long to look at"
+    from engine.theory import largest_singular_value
+
+    values = np.linalg.eigvals(weights).astype(np.complex128)
+    values = values[np.argsort(-1.0 * abs(values), kind="stable")]
+    return MatrixWeights(layer, values, largest_singular_value(weights), _exponents(run, layer))
+
+
+def _exponents(run: Run, layer: int) -> HostArray | str:
+    if layer != run.network.spec.depth:
+        return "measured in the last layer"
+    try:
+        return run.lyapunov_exponents(_EXPONENTS)
+    except EngineError as error:
+        return str(error)
+
+
+def _by_neuron(run: Run, layer: int, u: HostArray) -> DrawnWeights:
+    from engine.activations import ACTIVATIONS
+    from engine.theory import recurrent_weights, weights_within
+
+    spec = run.network.spec
+    kind = ARCHITECTURES[spec.kind].layer
+    slope = ACTIVATIONS[kind.fixed_activation or spec.activation].max_slope
     low, high = weights_within(THRESHOLD_DECADES, spec.time_steps - 1, slope)
-    look = recurrent_weights(u, spec.time_steps, slope)
-    draw = describe_draw(spec, init_spec(run.scenario))
-    return DrawnWeights(spec.depth, spec.time_steps, look, slope, low, high, draw)
+    return DrawnWeights(
+        layer=layer,
+        time_steps=spec.time_steps,
+        look=recurrent_weights(u, spec.time_steps, slope),
+        max_slope=slope,
+        low=low,
+        high=high,
+    )
 
 
 def _plain(values: HostArray) -> list[float | None]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine.frame import Frame
     from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
+    from scenarios.drawn import DrawnWeights, MatrixWeights
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
 
@@ -82,6 +83,19 @@ class Jacobian:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """The recurrent weights asked for, of layer `layer` after training step `step`, or a line that
+    says why there are none; `seconds` is what the look took.
+    """
+
+    run: int
+    step: int
+    layer: int
+    found: DrawnWeights | MatrixWeights | str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """All steps of a run are done; `event` is its end event, as in the JSON lines."""
 
@@ -98,7 +112,7 @@ class Failed:
     key: str | None
 
 
-Message: TypeAlias = Started | Frames | Predicted | Jacobian | Ended | Failed
+Message: TypeAlias = Started | Frames | Predicted | Jacobian | Weights | Ended | Failed
 
 
 class Worker:
@@ -171,6 +185,10 @@ class Worker:
     def jacobian(self) -> None:
         """Ask for the Jacobian's singular values, at the step that the run is at then."""
         self._send(("jacobian", self._run))
+
+    def weights(self, layer: int) -> None:
+        """Ask for a layer's recurrent weights, at the step that the run is at then."""
+        self._send(("weights", self._run, layer))
 
     def poll(self) -> list[Message]:
         """What has arrived since the last call; asks for more."""
@@ -273,6 +291,8 @@ class _Server:
                 self._steps += count
             case ("jacobian", run) if run == self._run:
                 self._linearise()
+            case ("weights", run, layer) if run == self._run:
+                self._look_at_weights(layer)
             case ("pull",):
                 self._wanted = True
 
@@ -326,6 +346,17 @@ class _Server:
 
         found = jacobian_or_reason(self._prepared)
         self._outbox.append(Jacobian(self._run, self._last.step, found))
+
+    def _look_at_weights(self, layer: int) -> None:
+        """Add the recurrent weights to what goes out."""
+        if self._prepared is None or self._last is None:
+            return
+        from scenarios.drawn import look_at_weights
+
+        begin = time.perf_counter()
+        found = look_at_weights(self._prepared, layer)
+        seconds = time.perf_counter() - begin
+        self._outbox.append(Weights(self._run, self._last.step, layer, found, seconds))
 
     def _predict(self) -> None:
         """Add the prediction to what goes out, once a run."""

@@ -12,7 +12,7 @@ from engine.jacobian import JacobianSpectrum
 from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
-from scenarios.worker import Ended, Failed, Frames, Jacobian, Message, Predicted, Started
+from scenarios.worker import Ended, Failed, Frames, Jacobian, Message, Predicted, Started, Weights
 from tui.app import NablascopeApp
 from tui.lab.screen import LabScreen
 from tui.terminal import Colours
@@ -66,6 +66,12 @@ class ScriptedWorker:
 
     def jacobian(self) -> None:
         self.told.append("jacobian")
+
+    def weights(self, layer: int) -> None:
+        self.told.append(f"weights {layer}")
+
+    def looked(self, step: int, layer: int, found: str) -> None:
+        self._outbox.append(Weights(self._run, step, layer, found, 2.0))
 
     def linearised(self, step: int, found: JacobianSpectrum | str) -> None:
         self._outbox.append(Jacobian(self._run, step, found))
@@ -134,6 +140,18 @@ async def linearised(pilot: Pilot[Any]) -> None:
     live = app.lab.session.live
     assert live is not None and live.latest is not None
     await until(pilot, lambda: live.jacobian_step == live.latest.step)
+    await pilot.pause()
+
+
+async def weighed(pilot: Pilot[Any]) -> None:
+    """Wait until the run is over, and turn to its recurrent weights."""
+    await finished(pilot)
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    await pilot.press("v", "v", "v")
+    live = app.lab.session.live
+    assert live is not None and live.latest is not None
+    await until(pilot, lambda: live.weights_at == (live.latest.step, live.layer))
     await pilot.pause()
 
 

@@ -17,7 +17,7 @@ from textual.widgets import OptionList
 from engine.architectures import ARCHITECTURES
 from scenarios.runner import Run
 from scenarios.scenario import load
-from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until
+from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until, weighed
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.heatmap import GradientHeatmap
@@ -464,6 +464,51 @@ async def test_singular_values_are_asked_for_in_sight_alone_and_not_too_often() 
         assert session.quiet and worker.told.count("jacobian") == 2
         await pilot.press("r")
         await until(pilot, lambda: worker.told.count("jacobian") == 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("chain-sigmoid", {}, "no recurrent weights"),
+        ("rnn-tanh", {"network.kind": "gru"}, "is a gate, not a"),
+        ("rnn-tanh", {"task.time_steps": 1}, "a single time step"),
+        ("rnn-tanh", {"network.kind": "irnn", "training.steps": 0}, "0 of 8 eigenvalues outside"),
+        ("rnn-tanh", {"network.hidden_size": 1}, "of 1 eigenvalues"),
+        ("rnn-overflow", {}, "no Lyapunov exponents"),
+        ("indrnn-deep", {}, "0 of 8 beyond 2^(1/T)"),
+        ("indrnn-deep", {"network.hidden_size": 1}, "0 of 1 beyond"),
+        ("indrnn-deep", {"init.recurrent_upper": 0, "init.recurrent_lower": 0}, "0 of 8 beyond"),
+        ("indrnn-deep", {"network.activation": "sigmoid"}, "beyond 2^(1/T)/sup phi'"),
+    ],
+)
+async def test_recurrent_weights_or_why_there_are_none(
+    name: str, changes: dict[str, object], words: str
+) -> None:
+    app = LabApp(name, changes)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await weighed(pilot)
+        assert "recurrent weights" in text(app)
+        assert words in text(app)
+
+
+async def test_recurrent_weights_are_those_of_the_layer_judged() -> None:
+    worker = ScriptedWorker(frames=2)
+    app = LabApp("indrnn-deep", worker=worker)
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        session = app.lab.session
+        depth = session.live.layer
+        # Backwards: on the way there the singular values would be asked for.
+        await pilot.press("V")
+        await until(pilot, lambda: worker.told[-1] == f"weights {depth}")
+        worker.end()
+        worker.looked(1, depth, "not finite")
+        await until(pilot, lambda: session.quiet)
+        await pilot.press("l")
+        await until(pilot, lambda: worker.told[-1] == f"weights {depth - 1}")
+        worker.looked(1, depth - 1, "not finite either")
+        await until(pilot, lambda: "not finite either" in text(app))
+        assert session.quiet
 
 
 async def test_singular_values_on_their_way_hold_up_no_key() -> None:

@@ -13,7 +13,15 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from scenarios.scenario import load
-from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until
+from tests.app.support import (
+    LabApp,
+    ScriptedWorker,
+    drawn,
+    finished,
+    linearised,
+    until,
+    weighed,
+)
 from tui.terminal import Colours
 
 Compare = Callable[..., bool]
@@ -171,6 +179,38 @@ def test_singular_values_in_ascii(same_picture: Compare, monkeypatch: pytest.Mon
     monkeypatch.setenv("NO_COLOR", "1")
     app = LabApp("rnn-relu-above", colours=None, unicode=False)
     assert same_picture(app, terminal_size=(80, 24), run_before=linearised)
+
+
+WEIGHTS = [
+    pytest.param("rnn-tanh", {"training.steps": 0}, id="rnn"),
+    pytest.param("indrnn-deep", GROWING, id="indrnn"),
+    pytest.param("rnn-tanh", {"network.kind": "lstm"}, id="lstm"),
+]
+
+
+@both_sizes
+@pytest.mark.parametrize(("name", "changes"), WEIGHTS)
+def test_recurrent_weights(
+    same_picture: Compare, name: str, changes: dict[str, object], size: Size
+) -> None:
+    assert same_picture(LabApp(name, changes), terminal_size=size, run_before=weighed)
+
+
+def test_recurrent_weights_in_sixteen_colours(same_picture: Compare) -> None:
+    app = LabApp("rnn-relu-above", {"training.steps": 0}, colours=Colours.SIXTEEN)
+    assert same_picture(app, terminal_size=(100, 32), run_before=weighed)
+
+
+@pytest.mark.parametrize(("name", "changes"), WEIGHTS[:2])
+def test_recurrent_weights_in_ascii(
+    same_picture: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    changes: dict[str, object],
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = LabApp(name, changes, colours=None, unicode=False)
+    assert same_picture(app, terminal_size=(80, 24), run_before=weighed)
 
 
 @both_sizes

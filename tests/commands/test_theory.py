@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scenarios import catalogue, predictions
+from scenarios.drawn import MatrixWeights, look_at_weights
 from scenarios.runner import Run
 from scenarios.scenario import load
 from scenarios.tasks import TASKS
@@ -93,6 +94,22 @@ def test_lyapunov_exponents_beside_what_is_measured(capsys: Capture) -> None:
     assert rate == pytest.approx(frame.verdict.decades_per_hop, rel=1e-3)
     assert main(["theory", "rnn-tanh-above"]) == 0
     assert f"decades a time step  {exponents[0]:.4f}  " in capsys.readouterr().out
+
+
+def test_recurrent_weights_as_they_are_now() -> None:
+    run = Run(load("rnn-tanh", {"run.device": "cpu"}))
+    found = look_at_weights(run, 1)
+    assert isinstance(found, MatrixWeights)
+    u = run.recurrent_weights(1)
+    assert found.eigenvalues.sum() == pytest.approx(np.trace(u))
+    assert abs(found.eigenvalues[0]) == abs(found.eigenvalues).max()
+    assert found.largest_singular_value == pytest.approx(np.linalg.norm(u, 2))
+    assert found.exponents == pytest.approx(run.lyapunov_exponents(4))
+    run.network.parameters["layer1.U"][0, 0, 0] = math.nan
+    assert look_at_weights(run, 1) == "the recurrent weights are not finite any more"
+    deep = Run(load("rnn-tanh", {"run.device": "cpu", "network.depth": 2}))
+    below = look_at_weights(deep, 1)
+    assert isinstance(below, MatrixWeights) and below.exponents == "measured in the last layer"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.architectures import ARCHITECTURES
 from tui.lab.axis import StickyRange
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from engine.jacobian import JacobianSpectrum
     from engine.theory import Comparison, Prediction
     from engine.verdict import Verdict
+    from scenarios.drawn import DrawnWeights, MatrixWeights
     from scenarios.scenario import Scenario
+
+#: What a view may want beside the frames: the Jacobian's singular values, or the recurrent weights.
+Extra: TypeAlias = Literal["jacobian", "weights"]
 
 #: Training steps kept for the heatmap before every other one is let go.
 HISTORY_ROWS = 512
@@ -79,7 +83,9 @@ class LiveRun:
         prediction: what theory says of the network as drawn, None before it is known.
         jacobian: its singular values, or why there are none; None before they were asked for.
         jacobian_step: the training step after which they were computed.
-        computing: whether they are on their way.
+        weights: the recurrent weights of one layer, or why there are none; None as above.
+        weights_at: the training step and the layer they are of.
+        computing: whether either is on its way.
         received: called with every frame, for whoever wants them all.
     """
 
@@ -92,6 +98,8 @@ class LiveRun:
     prediction: Prediction | None = None
     jacobian: JacobianSpectrum | str | None = None
     jacobian_step: int | None = None
+    weights: DrawnWeights | MatrixWeights | str | None = None
+    weights_at: tuple[int, int] | None = None
     computing: bool = False
     history: History = field(default_factory=History)
     y_range: StickyRange = field(default_factory=StickyRange)

@@ -121,7 +121,8 @@ class LabScreen(Screen[None]):
         if self.app.output_pending:
             return
         news = self.session.poll()
-        if self._picture.view.wants_jacobian and self.session.ask_jacobian():
+        wanted = self._picture.view.wants
+        if wanted is not None and self.session.ask(wanted):
             news = True
         if news:
             self._show_run()
@@ -334,6 +335,8 @@ class LabScreen(Screen[None]):
         if self.session.next_layer() is None:
             self.notify("Only a recurrent net of several layers has a choice here.", timeout=4)
         self._show_run()
+        # The view may want something of that layer.
+        self._timer.resume()
 
     def action_more(self) -> None:
         """Show every setting, or the main ones."""

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from scenarios.fields import KIND
 from tui.lab.knobs import DEVICE
-from tui.lab.live import BEFORE_SLOT, MAX_PINS, LiveRun, Pace, Pin
+from tui.lab.live import BEFORE_SLOT, MAX_PINS, Extra, LiveRun, Pace, Pin
 
 if TYPE_CHECKING:
     from engine.frame import Frame
-    from engine.jacobian import JacobianSpectrum
     from scenarios.remedies import Changes, Remedy
     from scenarios.scenario import Scenario
     from scenarios.worker import Worker
 
-#: Seconds between two looks at the Jacobian of a run that is going on, at least.
-_JACOBIAN_PAUSE = 1.0
+#: Seconds between two looks at what costs extra in a run that is going on, at least.
+_EXTRA_PAUSE = 1.0
 
 
 class State(Enum):
@@ -84,7 +83,7 @@ class Session:
         self.treatment: Treatment | None = None
         self.pace = Pace(clock)
         self._clock = clock
-        self._next_jacobian = 0.0
+        self._next_extra = 0.0
         self.received = received
         self._make_worker = make_worker
         self._chosen_device = chosen_device
@@ -184,7 +183,7 @@ class Session:
     def start(self, *, paused: bool = False) -> None:
         """Run the scenario from its first frame."""
         self.failure = None
-        self._next_jacobian = 0.0
+        self._next_extra = 0.0
         self.pace.reset()
         self._number = self._worker.start(self.scenario, paused=paused)
         self.state = State.PAUSED if paused else State.STARTING
@@ -221,7 +220,7 @@ class Session:
         messages = self._worker.poll()
         if not messages:
             return False
-        from scenarios.worker import Ended, Failed, Frames, Jacobian, Predicted, Started
+        from scenarios.worker import Ended, Failed, Frames, Jacobian, Predicted, Started, Weights
 
         for message in messages:
             if message.run != self._number:
@@ -238,7 +237,12 @@ class Session:
                         self.live.foretell(prediction)
                 case Jacobian(step=step, found=found):
                     if self.live is not None and self.live.number == self._number:
-                        self._take_jacobian(self.live, step, found)
+                        self.live.jacobian, self.live.jacobian_step = found, step
+                        self._had_extra(0.0 if isinstance(found, str) else found.seconds)
+                case Weights(step=step, layer=layer, found=looked, seconds=seconds):
+                    if self.live is not None and self.live.number == self._number:
+                        self.live.weights, self.live.weights_at = looked, (step, layer)
+                        self._had_extra(seconds)
                 case Ended():
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):
@@ -257,28 +261,35 @@ class Session:
         if frames and self.state is not State.PAUSED:
             self.pace.mark(frames[-1].step)
 
-    def ask_jacobian(self) -> bool:
-        """Have the singular values computed unless they are known. True if it is asked for now.
+    def ask(self, wanted: Extra) -> bool:
+        """Have what a view wants computed unless it is known. True if it is asked for now.
 
-        While a run is going on they are asked for again only now and then, so that they take a
+        While a run is going on it is asked for again only now and then, so that it takes a
         tenth of the engine's time at most.
         """
         live = self.live
         if live is None or live.latest is None or live.number != self._number:
             return False
-        known = live.jacobian_step == live.latest.step
+        if wanted == "jacobian":
+            known = live.jacobian_step == live.latest.step
+        else:
+            known = live.weights_at == (live.latest.step, live.layer)
         if known or live.computing or self.state is State.FAILED:
             return False
-        if self.state is State.RUNNING and self._clock() < self._next_jacobian:
+        if self.state is State.RUNNING and self._clock() < self._next_extra:
             return False
         live.computing = True
-        self._worker.jacobian()
+        if wanted == "jacobian":
+            self._worker.jacobian()
+        else:
+            self._worker.weights(live.layer)
         return True
 
-    def _take_jacobian(self, live: LiveRun, step: int, found: JacobianSpectrum | str) -> None:
-        live.jacobian, live.jacobian_step, live.computing = found, step, False
-        cost = 0.0 if isinstance(found, str) else found.seconds
-        self._next_jacobian = self._clock() + max(_JACOBIAN_PAUSE, 9.0 * cost)
+    def _had_extra(self, cost: float) -> None:
+        """What took `cost` seconds has come."""
+        if self.live is not None:
+            self.live.computing = False
+        self._next_extra = self._clock() + max(_EXTRA_PAUSE, 9.0 * cost)
 
     def next_layer(self) -> int | None:
         """Judge the next layer towards the input, then the last again. None if there is one."""

@@ -49,7 +49,7 @@ class SingularValuesView(View):
     name_id = "singular-values"
     title_word = "singular values"
     hint = "How many directions a gradient keeps (10^0), loses (left) or blows up (right)."
-    wants_jacobian = True
+    wants = "jacobian"
 
     def title(self, run: LiveRun) -> str:
         found = run.jacobian

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tui.strips import StripWidget
 
 if TYPE_CHECKING:
-    from tui.lab.live import LiveRun
+    from tui.lab.live import Extra, LiveRun
     from tui.terminal import Colours
 
 
@@ -21,7 +21,7 @@ class View(StripWidget):
         name_id: its id among the widgets.
         title_word: what its title begins with.
         hint: for those who have a mouse.
-        wants_jacobian: whether it shows the Jacobian's singular values, which cost extra.
+        wants: what it shows beside the frames, which costs extra.
         run: what it shows, None before there is a first frame.
     """
 
@@ -29,7 +29,7 @@ class View(StripWidget):
     name_id: ClassVar[str]
     title_word: ClassVar[str]
     hint: ClassVar[str]
-    wants_jacobian: ClassVar[bool] = False
+    wants: ClassVar[Extra | None] = None
 
     def __init__(self, *, colours: Colours, unicode: bool) -> None:
         super().__init__(id=self.name_id)

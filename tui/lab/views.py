@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from tui.lab.culprits import CulpritsView
 from tui.lab.heatmap import GradientHeatmap
+from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.lab.singular_values import SingularValuesView
 from tui.lab.view import View
 
 #: In the order in which the key `v` shows them.
-VIEWS: tuple[type[View], ...] = (GradientHeatmap, CulpritsView, SingularValuesView)
+VIEWS: tuple[type[View], ...] = (
+    GradientHeatmap,
+    CulpritsView,
+    SingularValuesView,
+    RecurrentWeightsView,
+)
