@@ -22,6 +22,7 @@ COMMANDS = {
     "show": "a scenario with every value resolved, as TOML",
     "run": "run a scenario here and show what became of its gradient",
     "learn": "why gradients vanish and explode, a page at a time on live numbers",
+    "serve": "the app in a browser on this machine",
     "sweep": "run a grid of scenarios here and draw its phase diagram",
     "theory": "what the papers predict for a scenario, before anything is run",
     "runs": "the runs that are stored, newest first",

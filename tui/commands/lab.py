@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,7 +28,9 @@ def execute(args: argparse.Namespace) -> int:
         from scenarios.schema import checked
 
         checked("--device", "run.device", args.device, {})
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # A driver of its own, such as a browser's, needs no terminal.
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not (at_terminal or "TEXTUAL_DRIVER" in os.environ):
         allowed = "the app needs a terminal; in a script, use nablascope run SCENARIO"
         raise ScenarioError("nablascope", allowed)
     from tui.app import run_app

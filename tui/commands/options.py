@@ -53,3 +53,15 @@ def load_scenario(args: argparse.Namespace) -> Scenario:
             changes[key] = parse_assignment(f"{key}={written}", f"--{option}")[1]
             origins[key] = f"--{option}"
     return load(args.scenario, changes, overrides_source="--set", origins=origins)
+
+
+def as_arguments(args: argparse.Namespace) -> list[str]:
+    """The options of `add_scenario` as they would be written."""
+    written = [] if args.scenario is None else [args.scenario]
+    for assignment in args.assignments:
+        written.append(f"--set={assignment}")
+    for option in _SHORTHANDS:
+        value = getattr(args, option)
+        if value is not None:
+            written.append(f"--{option}={value}")
+    return written
