@@ -62,6 +62,11 @@ PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
     "gru-chrono": ("healthy", (-1.0, 0.0), 20),
     "adding-rnn": ("vanishing", (-10, -7), None),
     "adding-indrnn": ("healthy", (-0.5, 0.5), None),
+    "copy-rnn": ("vanishing", (-6.5, -4.0), 5),
+    "copy-lstm": ("healthy", (0.5, 2.5), 5),
+    "copy-indrnn": ("healthy", (-0.5, 1.0), 20),
+    "digits-irnn": ("healthy", (-1.2, 0.0), 20),
+    "digits-indrnn": ("healthy", (-1.0, 0.5), 20),
 }
 
 
@@ -227,12 +232,36 @@ def test_only_the_indrnn_learns_to_add() -> None:
     assert last_losses("adding-indrnn") < 0.02
 
 
+def held_out(name: str, steps: int) -> Frame:
+    *_, last = frames(name, training__steps=steps, training__evaluate_every=steps)
+    assert last.evaluation_loss is not None and last.evaluation_accuracy is not None
+    return last
+
+
+def test_only_what_crosses_the_blanks_learns_to_copy() -> None:
+    guessing = float(np.log(8.0))
+    losses = {
+        name: held_out(name, 150).evaluation_loss
+        for name in ("copy-rnn", "copy-lstm", "copy-indrnn")
+    }
+    assert losses["copy-rnn"] > guessing - 0.05  # type: ignore[operator]
+    assert losses["copy-lstm"] < guessing - 0.1  # type: ignore[operator]
+    assert losses["copy-indrnn"] < guessing - 0.2  # type: ignore[operator]
+
+
+def test_the_indrnn_names_more_digits_than_the_irnn() -> None:
+    named = {
+        name: held_out(name, 300).evaluation_accuracy for name in ("digits-irnn", "digits-indrnn")
+    }
+    assert 0.25 < named["digits-irnn"] < 0.65 < named["digits-indrnn"]  # type: ignore[operator]
+
+
 def test_what_stands_side_by_side_is_of_one_size() -> None:
     for name in catalogue.names():
         scenario = load(name)
         recurrent = ARCHITECTURES[scenario.network.kind].recurrent
         length = scenario.task.time_steps if recurrent else scenario.network.depth
-        assert length == 100 or name.startswith(("chain-", "cnn-tanh-1000"))
+        assert length == 100 or name.startswith(("chain-", "cnn-tanh-1000", "digits-"))
 
 
 def test_files_name_themselves_and_say_what_to_look_for() -> None:
