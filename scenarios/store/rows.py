@@ -59,6 +59,16 @@ def result_columns(frame: Frame) -> Row:
     }
 
 
+def training_columns(frame: Frame) -> Row:
+    """How well the network does at its task, and the learning rate that led there."""
+    return {
+        "accuracy": frame.accuracy,
+        "evaluation_loss": finite(frame.evaluation_loss),
+        "evaluation_accuracy": frame.evaluation_accuracy,
+        "learning_rate": frame.learning_rate,
+    }
+
+
 def array_columns(frame: Frame) -> Row:
     """The gradient at every layer and time step, and at every parameter, as JSON text."""
     import numpy as np

@@ -127,6 +127,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX cells_by_key ON cells (key)",
     ),
+    (
+        # evaluation: on what is never trained on, at the steps where somebody looked.
+        "ALTER TABLE frames ADD COLUMN accuracy REAL",
+        "ALTER TABLE frames ADD COLUMN evaluation_loss REAL",
+        "ALTER TABLE frames ADD COLUMN evaluation_accuracy REAL",
+        "ALTER TABLE frames ADD COLUMN learning_rate REAL",
+    ),
 )
 
 

@@ -24,6 +24,7 @@ from scenarios.store.rows import (
     cell_result,
     keeps_arrays,
     result_columns,
+    training_columns,
     whole_frame,
 )
 from scenarios.store.schema import JSON_COLUMNS
@@ -139,7 +140,12 @@ class Store:
 
         Every step's scalars are kept, its arrays as `scenarios.store.rows.keeps_arrays` says.
         """
-        row = {"run_id": run_id, **result_columns(frame), "seconds": frame.seconds}
+        row = {
+            "run_id": run_id,
+            **result_columns(frame),
+            **training_columns(frame),
+            "seconds": frame.seconds,
+        }
         if keeps_arrays(frame.step):
             row |= array_columns(frame)
         if frame.step == 0:
@@ -152,7 +158,7 @@ class Store:
     def end_run(
         self, run_id: int, last: Frame | None, state: str, error: str | None = None
     ) -> None:
-        """Note how a run ended: done, interrupted or failed, then with an error in one line.
+        """Note how a run ended: done, diverged, interrupted, or failed with an error in one line.
 
         Its last frame, already added, is kept whole. Raises StoreError.
         """

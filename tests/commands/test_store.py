@@ -394,3 +394,23 @@ def test_duckdb_reads_the_store_as_it_is(stored: Path) -> None:
         ).fetchall()
     assert [(row[0], row[1], row[3]) for row in found] == [("mlp-tanh", 2, 100), ("rnn-relu", 3, 1)]
     assert all(isinstance(row[2], float) for row in found)
+
+
+def test_loss_and_accuracy_on_what_is_held_out_are_stored(capsys: Capture, path: Path) -> None:
+    changes = ("task.name=copy", "task.time_steps=25", "training.evaluate_every=2")
+    options = [part for change in changes for part in ("--set", change)]
+    out, _ = run(capsys, "adding-indrnn", "--json", "--steps", "4", *options)
+    _, *told, _ = map(json.loads, out.splitlines())
+    columns = ("step", "accuracy", "evaluation_loss", "evaluation_accuracy", "learning_rate")
+    rows = plain(path, f"SELECT {', '.join(columns)} FROM frames ORDER BY step")
+    assert rows == [tuple(frame[name] for name in columns) for frame in told]
+    assert [row[2] is None for row in rows] == [False, True, False, True, False]
+
+
+def test_a_run_that_diverges_is_called_so(capsys: Capture, path: Path) -> None:
+    wild = ("--set", "training.learning_rate=1000", "--set", "training.clip_norm=0")
+    out, _ = run(capsys, "rnn-relu", "--json", "--steps", "50", *wild)
+    end = json.loads(out.splitlines()[-1])
+    found = plain(path, "SELECT state, step, overflow_layer, overflow_step FROM runs")
+    place = end["diverged"]
+    assert found == [("diverged", place["step"], place["layer"], place["time_step"])]
