@@ -30,6 +30,7 @@ bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.sweeps
 	$(BIN)/python -m tests.benchmarks.app_latency
 	$(BIN)/python -m tests.benchmarks.wire
+	$(BIN)/python -m tests.benchmarks.drawing
 
 peers: $(VENV)/.peers
 
