@@ -98,6 +98,8 @@ class NablascopeApp(App[None]):
         self.received = received
         self.wire = Wire()
         self._flow = Flow()
+        # Nothing glides or fades: reduced motion for all, and fewer bytes on a slow link.
+        self.animation_level = "none"
         self._scenario = scenario
         self.device = device
         self._worker_mode = worker_mode
