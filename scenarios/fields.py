@@ -281,7 +281,7 @@ _DECLARED = (
         "task.file",
         str,
         "file",
-        "MNIST as npz, or its file of training images in IDX; empty for scikit-learn's digits.",
+        "Your own data: MNIST as npz or IDX for digits, any text for text; empty for the built-in.",
         "",
     ),
     Field(

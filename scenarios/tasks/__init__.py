@@ -7,8 +7,9 @@ from scenarios.tasks.base import TASKS, Task
 from scenarios.tasks.copy import Copy
 from scenarios.tasks.digits import Digits
 from scenarios.tasks.noise import Noise
+from scenarios.tasks.text import Text
 
-for _task in (Noise(), Adding(), Copy(), Digits()):
+for _task in (Noise(), Adding(), Copy(), Digits(), Text()):
     TASKS.register(_task)
 
 __all__ = ["TASKS", "Task"]

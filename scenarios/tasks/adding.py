@@ -26,7 +26,6 @@ class Adding(Drawn):
     name = "adding"
     title = "Adding problem"
     needs = "a recurrent network"
-    output_size = 1
     decides: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"task.input_size": "which always has 2 inputs, a value and a marker"}
     )
@@ -36,6 +35,9 @@ class Adding(Drawn):
 
     def limits(self, values: Mapping[str, object]) -> Mapping[str, tuple[int, int]]:
         return {"task.time_steps": (2, 1_000_000)}
+
+    def outputs(self, scenario: Scenario) -> int:
+        return 1
 
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         return (2,)

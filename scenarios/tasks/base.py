@@ -30,9 +30,7 @@ class Task(ABC):
         name: what a scenario's task.name says.
         title: what the app shows.
         needs: what a network must be for the task to fit, in words.
-        output_size: numbers in one target; classes where it classifies.
         loss: what is made small, a name of engine/losses.py.
-        readout_steps: how many of the last time steps are read.
         decides: scenario keys the task settles itself, each with the reason.
         reads: scenario keys that only tasks naming them have.
     """
@@ -40,9 +38,7 @@ class Task(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     needs: ClassVar[str]
-    output_size: ClassVar[int]
     loss: ClassVar[str] = "mse"
-    readout_steps: ClassVar[int] = 1
     decides: ClassVar[Mapping[str, str]] = MappingProxyType({})
     reads: ClassVar[frozenset[str]] = frozenset()
 
@@ -65,6 +61,14 @@ class Task(ABC):
         return
 
     @abstractmethod
+    def outputs(self, scenario: Scenario) -> int:
+        """Numbers in one target; classes where it classifies."""
+
+    def readout_steps(self, scenario: Scenario) -> int:
+        """How many of the last time steps are read."""
+        return 1
+
+    @abstractmethod
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         """One example's shape at one time step: (features,) or (height, width, channels)."""
 
@@ -77,7 +81,7 @@ class Task(ABC):
         """Endless batches from number `start` on: the same scenario and seed give the same ones.
 
         Each input has shape (time_steps, batch_size, *input_shape), time_steps being 1 for
-        feed-forward networks; each target has shape (batch_size, output_size), with an axis of
+        feed-forward networks; each target has shape (batch_size, outputs), with an axis of
         `readout_steps` in front where that is more than 1.
         """
 

@@ -33,9 +33,7 @@ class Copy(Drawn):
     name = "copy"
     title = "Copying memory"
     needs = "a recurrent network"
-    output_size = SYMBOLS
     loss = "cross_entropy"
-    readout_steps = LENGTH
     decides: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"task.input_size": f"which always has {SYMBOLS + 2} inputs, one for each sign"}
     )
@@ -45,6 +43,12 @@ class Copy(Drawn):
 
     def limits(self, values: Mapping[str, object]) -> Mapping[str, tuple[int, int]]:
         return {"task.time_steps": (2 * LENGTH + 1, 1_000_000)}
+
+    def outputs(self, scenario: Scenario) -> int:
+        return SYMBOLS
+
+    def readout_steps(self, scenario: Scenario) -> int:
+        return LENGTH
 
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         return (SYMBOLS + 2,)

@@ -20,13 +20,15 @@ class Noise(Task):
     name = "noise"
     title = "Noise"
     needs = "any network"
-    output_size = 1
     decides: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"training.evaluate_every": "which has nothing to learn but its one batch"}
     )
 
     def fits(self, architecture: Architecture) -> bool:
         return True
+
+    def outputs(self, scenario: Scenario) -> int:
+        return 1
 
     def input_shape(self, scenario: Scenario) -> tuple[int, ...]:
         task = scenario.task
@@ -43,7 +45,9 @@ class Noise(Task):
         dtype = scenario.run.dtype
         lead = (scenario.task.time_steps or 1, scenario.task.batch_size)
         # Drawn in float64 and then rounded: both dtypes see the same data.
-        target = draw.standard_normal((scenario.task.batch_size, self.output_size)).astype(dtype)
+        target = draw.standard_normal((scenario.task.batch_size, self.outputs(scenario))).astype(
+            dtype
+        )
         inputs = draw.standard_normal(lead + self.input_shape(scenario)).astype(dtype)
         while True:
             yield inputs, target

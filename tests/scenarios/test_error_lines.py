@@ -80,7 +80,7 @@ VALUES = [
         "mlp",
         "task",
         'name = "noies"',
-        'not one of noise, adding, copy, digits; did you mean "noise"?',
+        'not one of noise, adding, copy, digits, text; did you mean "noise"?',
     ),
     (
         "mlp",

@@ -79,7 +79,7 @@ def test_scenarios_can_use_them() -> None:
         (
             {"task.name": "toy"},
             "does not fit network.kind rnn, it needs an IndRNN; "
-            "what fits: noise, adding, copy, digits",
+            "what fits: noise, adding, copy, digits, text",
         ),
         (
             {"network.kind": "indrnn", "task.name": "toy", "task.input_size": 3},

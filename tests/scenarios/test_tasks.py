@@ -121,7 +121,7 @@ def test_copy_shows_ten_symbols_a_silence_and_a_delimiter(steps: int) -> None:
     assert float(np.mean(inputs**2)) == pytest.approx(TASKS["copy"].input_variance(copy))
 
 
-@pytest.mark.parametrize("name", ["adding", "copy", "digits"])
+@pytest.mark.parametrize("name", ["adding", "copy", "digits", "text"])
 def test_batches_go_on_from_any_number(name: str) -> None:
     steps = 64 if name == "digits" else 25
     made = scenario("adding-rnn", task__name=name, task__time_steps=steps)
