@@ -67,6 +67,7 @@ PROMISES: dict[str, tuple[str, tuple[float, float], int | None]] = {
     "copy-indrnn": ("healthy", (-0.5, 1.0), 20),
     "digits-irnn": ("healthy", (-1.2, 0.0), 20),
     "digits-indrnn": ("healthy", (-1.0, 0.5), 20),
+    "text-indrnn": ("healthy", (0.5, 2.0), 20),
 }
 
 
@@ -254,6 +255,15 @@ def test_the_indrnn_names_more_digits_than_the_irnn() -> None:
         name: held_out(name, 300).evaluation_accuracy for name in ("digits-irnn", "digits-indrnn")
     }
     assert 0.25 < named["digits-irnn"] < 0.65 < named["digits-indrnn"]  # type: ignore[operator]
+
+
+def test_sonnets_are_learnt_by_heart() -> None:
+    seen = list(frames("text-indrnn"))
+    held = {f.step: f.evaluation_loss for f in seen if f.evaluation_loss is not None}
+    best = min(held, key=lambda step: held[step])
+    assert held[0] > np.log(54.0) - 0.1 > 3.0 > held[best]
+    assert 100 <= best <= 400 and held[500] > held[best] + 0.2
+    assert seen[500].loss < held[best] - 0.5
 
 
 def test_what_stands_side_by_side_is_of_one_size() -> None:
