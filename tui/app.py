@@ -16,6 +16,7 @@ from textual.color import Color
 
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
+from tui.hangup import leave_with_terminal
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
 from tui.wire import Wire
@@ -264,6 +265,7 @@ def run_app(scenario: Scenario | None, *, device: str | None = None) -> int:
     """Open the app and return its exit code: 0, or what a crash left."""
     # Before NumPy is imported; the engine's own process does the same.
     leave_one_core(os.environ)
+    leave_with_terminal()
     app = NablascopeApp(scenario, device=device)
     app.run()
     return app.return_code or 0

@@ -71,6 +71,10 @@ class PseudoTerminal:
         self.process.setwinsize(rows, columns)
         self.screen.resize(rows, columns)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost connection would, and send nobody a signal."""
+        self.process.ptyproc.fileobj.close()
+
     def read(self, seconds: float) -> bool:
         """Take in what arrives within a moment. False once the program is gone."""
         try:

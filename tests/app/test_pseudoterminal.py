@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -60,3 +61,20 @@ def test_ctrl_c_and_a_lost_connection_leave_nothing_running(tmp_path: Path) -> N
             terminal.process.kill(sent)
             _, alive = psutil.wait_procs(children, timeout=10)
             assert not alive
+
+
+def test_a_terminal_that_closes_under_a_waiting_parent_leaves_nothing_running() -> None:
+    import psutil
+
+    # As with `make lab`: SIGHUP goes to the session's leader, which waits for the app.
+    waiting = f"trap : HUP; {shlex.quote(SCRIPT)} adding-rnn; true"
+    with PseudoTerminal(["/bin/sh", "-c", waiting]) as terminal:
+        terminal.wait_for("running")
+        there = psutil.Process(terminal.process.pid).children(recursive=True)
+        # The app and its engine.
+        assert len(there) >= 2
+        terminal.hang_up()
+        _, alive = psutil.wait_procs(there, timeout=10)
+        for process in alive:
+            process.kill()
+        assert not alive
