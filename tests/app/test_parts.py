@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -337,3 +338,19 @@ def test_stacked_bars_are_as_long_as_what_they_stand_for(
     for column in range(5):
         kept = [part for part in cells[:, column].tolist() if part]
         assert kept == sorted(kept) and cells[: len(kept), column].all()
+
+
+def test_what_is_held_out_stays_in_sight_between_two_looks() -> None:
+    from tui.lab.verdict import _skill
+
+    changes = {"training.steps": 3, "training.evaluate_every": 2, "run.device": "cpu"}
+    small = {"network.hidden_size": 4, "task.time_steps": 25, **changes}
+    for task, shown in (("adding", r"0\.\d+|1\.\d+"), ("copy", r"\d+\.\d%")):
+        scenario = load("rnn-tanh", {"task.name": task, **small})
+        live = LiveRun(1, scenario)
+        assert _skill(live) == []
+        frames = list(Run(scenario).frames())
+        live.add(frames)
+        assert live.looked is frames[2]
+        ((name, value),) = _skill(live)
+        assert name == "held out" and re.fullmatch(shown, value)

@@ -80,6 +80,7 @@ class LiveRun:
         label: what the legend calls it.
         layer: the layer judged, counted from 1 (recurrent kinds; the last for others).
         first, latest: step 0's frame and the newest.
+        looked: the newest that was evaluated on what is held out, None before there is one.
         prediction: what theory says of the network as drawn, None before it is known.
         jacobian: its singular values, or why there are none; None before they were asked for.
         jacobian_step: the training step after which they were computed.
@@ -95,6 +96,7 @@ class LiveRun:
     layer: int = 0
     first: Frame | None = None
     latest: Frame | None = None
+    looked: Frame | None = None
     prediction: Prediction | None = None
     jacobian: JacobianSpectrum | str | None = None
     jacobian_step: int | None = None
@@ -118,6 +120,8 @@ class LiveRun:
             if self.first is None:
                 self.first = frame
             self.latest = frame
+            if frame.evaluation_loss is not None:
+                self.looked = frame
             if not self.recurrent:
                 self.history.add(frame.step, self.profile(frame))
             self._grow(frame)

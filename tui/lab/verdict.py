@@ -122,7 +122,19 @@ class VerdictBar(StripWidget):
         for name, value in (
             (" loss", f"{run.latest.loss:.4g}"),
             ("step", f"{run.latest.step}/{run.scenario.training.steps}"),
+            *_skill(run),
         ):
             parts += [(f"{name} ", label), (f"{value}  ", plain)]
-        parts += [(pace, plain), (" fps  ", label), (self._device, plain)]
-        return line_of(width, *parts)
+        speed = [(pace, plain), (" fps  ", label), (self._device, plain)]
+        # How well it does matters more than how fast; without a task to do well, that is all.
+        if parts[4:] and sum(len(text) for text, _ in [*parts, *speed]) > width:
+            speed = []
+        return line_of(width, *parts, *speed)
+
+
+def _skill(run: LiveRun) -> list[tuple[str, str]]:
+    """How well the network does on what it is not trained on, if anybody looked."""
+    if run.looked is None:
+        return []
+    accuracy, loss = run.looked.evaluation_accuracy, run.looked.evaluation_loss
+    return [("held out", f"{loss:.4g}" if accuracy is None else f"{100.0 * accuracy:.1f}%")]
