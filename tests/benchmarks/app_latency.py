@@ -124,7 +124,7 @@ def key_latencies(name: str, mode: str, keys: int, size: tuple[int, int]) -> lis
         down = number % 2 == 0
         before = time.perf_counter()
         program.write(b"\x1b[B" if down else b"\x1b[A")
-        after = program.wait_for("activation:" if down else b"architecture:")
+        after = program.wait_for("activation:" if down else "architecture:")
         taken.append(1e3 * (after - before))
     program.close()
     return taken
