@@ -78,3 +78,24 @@ def test_a_terminal_that_closes_under_a_waiting_parent_leaves_nothing_running() 
         for process in alive:
             process.kill()
         assert not alive
+
+
+def test_it_draws_itself_again_after_others_wrote() -> None:
+    import psutil
+
+    with PseudoTerminal([SCRIPT]) as terminal:
+        terminal.wait_for("finished", "vanishing", "layer 10, loss")
+        # Something else cleared the screen.
+        terminal.screen.reset()
+        terminal.press("\x0c")
+        terminal.wait_for("catalogue", "finished", "vanishing", "layer 10, loss")
+        # Stopped by the shell, and brought back.
+        process = psutil.Process(terminal.process.pid)
+        terminal.process.kill(signal.SIGTSTP)
+        while process.status() != psutil.STATUS_STOPPED:
+            terminal.read(0.05)
+        terminal.screen.reset()
+        terminal.process.kill(signal.SIGCONT)
+        terminal.wait_for("catalogue", "finished", "vanishing", "layer 10, loss")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
