@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.theory.describe import CURVE, MEAN_FIELD
 from engine.theory.lesson import product_bound_decades, slope_bound_decades
+from engine.theory.prediction import Draft
 
 if TYPE_CHECKING:
     from engine.activations import Activation
-    from engine.theory.prediction import Draft, Prediction
+    from engine.theory.prediction import Prediction
+
+#: Whose theory it is where the weights of every hop are scale * I.
+IDENTITY_BOUND = "exact bound per neuron (Le et al. 2015)"
 
 
 def give_bounds(
@@ -42,8 +46,8 @@ def give_bounds(
     )
 
 
-def give_identity_bound(
-    draft: Draft, activation: Activation, scale: float, hops: int
+def predict_identity(
+    kind: str, activation: Activation, axis: Literal["layer", "time"], scale: float, hops: int
 ) -> Prediction:
     """W or U = scale * I: every unit is a chain of its own, of slope scale * phi' a hop.
 
@@ -51,6 +55,7 @@ def give_identity_bound(
     ReLU as long as every pre-activation stays positive.
     """
     size = abs(scale)
+    draft = Draft(kind, activation.name, axis, IDENTITY_BOUND)
     give_bounds(draft, activation, (size, size), hops)
     per_hop = product_bound_decades(activation.max_slope, size, 1)
     draft.give(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
-from engine.theory.bounds import give_bounds, give_identity_bound, refuse_zero_weights
+from engine.theory.bounds import give_bounds, predict_identity, refuse_zero_weights
 from engine.theory.describe import MEAN_FIELD, describe_fixed_point, give_curve, give_edge
 from engine.theory.mean_field import MeanField
 from engine.theory.prediction import Draft
@@ -37,7 +37,7 @@ def predict_feedforward(spec: NetworkSpec, init: InitSpec, input_variance: float
     if init.weight_scale**2 == 0.0:
         return refuse_zero_weights(draft, "init.weight_scale", init.weight_scale)
     if scheme == "identity":
-        return give_identity_bound(draft, activation, init.weight_scale, hops)
+        return predict_identity(spec.kind, activation, "layer", init.weight_scale, hops)
     if unit is None or gain is None:
         return draft.finish(f"there is no mean-field theory of the initialiser {scheme}")
     draft.assume("layers are wide and their weights freshly drawn")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.constraint import largest_size
-from engine.theory.bounds import give_identity_bound, refuse_zero_weights
+from engine.theory.bounds import IDENTITY_BOUND, predict_identity, refuse_zero_weights
 from engine.theory.lesson import product_bound_decades, slope_bound_decades
 from engine.theory.prediction import Draft
 from engine.theory.weights import scheme_of
@@ -250,10 +250,12 @@ def predict_irnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Pr
     """U = recurrent_scale * I: the bound, reached while pre-activations stay positive."""
     layer = ARCHITECTURES[spec.kind].layer
     activation = ACTIVATIONS[layer.fixed_activation or spec.activation]
-    draft = Draft(spec.kind, activation.name, "time", "exact bound per neuron (Le et al. 2015)")
     if init.recurrent_scale == 0.0:
+        draft = Draft(spec.kind, activation.name, "time", IDENTITY_BOUND)
         return refuse_zero_weights(draft, "init.recurrent_scale", 0.0)
-    return give_identity_bound(draft, activation, init.recurrent_scale, spec.time_steps - 1)
+    return predict_identity(
+        spec.kind, activation, "time", init.recurrent_scale, spec.time_steps - 1
+    )
 
 
 def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Prediction:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
-from engine.theory.bounds import give_bounds, give_identity_bound, refuse_zero_weights
+from engine.theory.bounds import give_bounds, predict_identity, refuse_zero_weights
 from engine.theory.correlations import correlation_map
 from engine.theory.describe import (
     MEAN_FIELD,
@@ -76,7 +76,7 @@ def predict_rnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Pre
     if init.recurrent_scale**2 == 0.0:
         return refuse_zero_weights(draft, "init.recurrent_scale", init.recurrent_scale)
     if scheme == "identity":
-        return give_identity_bound(draft, activation, init.recurrent_scale, hops)
+        return predict_identity(spec.kind, activation, "time", init.recurrent_scale, hops)
     if unit is None or gain is None:
         return draft.finish(f"there is no mean-field theory of the initialiser {scheme}")
     draft.assume("layers are wide and their weights freshly drawn")

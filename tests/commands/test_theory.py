@@ -50,6 +50,23 @@ def test_the_edge_of_chaos(capsys: Capture) -> None:
     assert "phase" in text and "ordered" in text and "critical init.weight_scale" in text
 
 
+def test_no_theory_is_one_line_that_says_why(capsys: Capture) -> None:
+    assert main(["theory", "mlp-sigmoid-batch"]) == 0
+    title, *rest = capsys.readouterr().out.splitlines()
+    assert title == load("mlp-sigmoid-batch").title
+    told = " ".join(" ".join(rest).split())
+    assert told.startswith("no theory: batch normalisation: it gives every layer back the variance")
+    assert all(rest) and "q_star" not in told
+
+
+@pytest.mark.parametrize("name", ["chain-sigmoid", "chain-relu"])
+def test_a_bound_is_not_called_mean_field(capsys: Capture, name: str) -> None:
+    found = as_json(capsys, name)
+    assert (found["curve"], found["theory"]) == ("bound", "exact bound per neuron (Le et al. 2015)")
+    assert main(["theory", name]) == 0
+    assert "\ntheory: exact bound per neuron (Le et al. 2015)\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["mlp-tanh", "mlp-tanh-below", "mlp-relu-below", "gru-chrono"])
 def test_it_foretells_what_is_measured(name: str) -> None:
     scenario = load(name, {"training.steps": 0, "run.device": "cpu"})

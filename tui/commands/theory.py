@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tui.commands.console import paragraph, speaks_unicode, styled, width, write
 from tui.commands.options import add_scenario, load_scenario
+from tui.theory_words import no_theory
 
 if TYPE_CHECKING:
     from engine.theory import Prediction
@@ -74,10 +75,14 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(told, allow_nan=False))
         return 0
     write(styled(scenario.title, "bold"))
-    write(f"theory: {prediction.theory}")
-    write()
-    _write_numbers(prediction)
-    _write_reasons(prediction)
+    reason = _only_reason(prediction)
+    if reason is not None:
+        write(paragraph(no_theory(reason), "", width()))
+    else:
+        write(f"theory: {prediction.theory}")
+        write()
+        _write_numbers(prediction)
+        _write_reasons(prediction)
     for sentence in prediction.assumptions:
         write(paragraph(f"Taken for granted: {sentence}.", "  ", width()))
     if drawn.recurrent_weights is not None:
@@ -85,6 +90,12 @@ def execute(args: argparse.Namespace) -> int:
     if prediction.axis == "time":
         _write_trajectory(drawn)
     return 0
+
+
+def _only_reason(prediction: Prediction) -> str | None:
+    """The one reason why there is no number at all; None with numbers or with more reasons."""
+    reasons = {prediction.reasons.get(name) for name in prediction.numbers()}
+    return reasons.pop() if len(reasons) == 1 else None
 
 
 def _write_numbers(prediction: Prediction) -> None:
