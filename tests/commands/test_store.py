@@ -342,6 +342,10 @@ def test_export_parquet(capsys: Capture, stored: Path, tmp_path: Path) -> None:
         (("cells", "--run", "1"), "--run: 1: does not fit cells"),
         (("runs", "--run", "7"), "--run: 7: {path} holds no such run"),
         (
+            ("runs", "--output", "x.foo"),
+            "--output: x.foo: must end in .csv, .jsonl or .parquet, or name a --format",
+        ),
+        (
             ("runs", "--output", "/nowhere/x.csv"),
             "--output: /nowhere/x.csv: there is no folder /nowhere",
         ),

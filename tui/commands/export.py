@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help=f"{_listed(_FORMATS)}; by default what the file's name ends in, else csv",
+        help=f"{_listed(_FORMATS)}; by default what FILE ends in, csv where it has no ending",
     )
     parser.add_argument(
         "--output", metavar="FILE", default="-", help="by default -, the standard output"
@@ -71,8 +72,14 @@ def _format(args: argparse.Namespace) -> str:
     if args.format is not None:
         _one_of("--format", args.format, _FORMATS)
         return str(args.format)
-    suffix = Path(args.output).suffix.removeprefix(".")
-    return suffix if suffix in _FORMATS else "csv"
+    suffix = Path(args.output).suffix
+    if not suffix:
+        return "csv"
+    form = suffix.removeprefix(".")
+    if form not in _FORMATS:
+        allowed = f"must end in {_listed([f'.{name}' for name in _FORMATS])}, or name a --format"
+        raise ScenarioError("--output", allowed, key=args.output)
+    return form
 
 
 def _owner(args: argparse.Namespace) -> int | None:
@@ -103,6 +110,6 @@ def _one_of(source: str, written: str, allowed: tuple[str, ...] | dict[str, str]
         raise ScenarioError(source, line, key=written or '""', nearest=nearest)
 
 
-def _listed(words: tuple[str, ...] | dict[str, str]) -> str:
+def _listed(words: Iterable[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} or {last}"
