@@ -49,6 +49,37 @@ def test_doctor() -> None:
         assert word in done.stdout
 
 
+def test_theory() -> None:
+    done = nablascope("theory", "mlp-tanh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "theory: mean field of wide layers" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_learn() -> None:
+    done = nablascope("learn", "sigmoid")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.25^10" in done.stdout
+
+
+def test_what_run_and_sweep_store_is_listed_and_exported(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "runs.sqlite"))
+    axes = ("--set", "network.depth=[2,3]", "--set", "init.weight_scale=[1,2]")
+    swept = nablascope("sweep", "mlp-tanh-depth", *axes, *store, "--workers", "1", "--json")
+    assert (swept.returncode, swept.stderr) == (0, "")
+    # 2 depths, 2 scales, 3 seeds, between start and end.
+    assert swept.stdout.count("\n") == 14
+    ran = nablascope("run", "chain-sigmoid", *QUICK, *store)
+    assert ran.returncode == 0
+    listed = nablascope("runs", *store)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "chain-sigmoid" in listed.stdout
+    for table, rows in (("runs", 1), ("frames", 3), ("sweeps", 1), ("cells", 12)):
+        done = nablascope("export", table, "--format", "jsonl", *store)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len([json.loads(line) for line in done.stdout.splitlines()]) == rows
+
+
 def test_help_names_every_command() -> None:
     done = nablascope("--help")
     assert done.returncode == 0
