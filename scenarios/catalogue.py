@@ -36,17 +36,6 @@ def names() -> list[str]:
     return list(_paths())
 
 
-def path_of(name: str) -> Path:
-    """The file behind a name. Raises ScenarioError, with the nearest name, if there is none."""
-    paths = _paths()
-    if name not in paths:
-        nearest = nearest_of(name, paths)
-        raise ScenarioError(name or '""', "not in the catalogue", nearest=nearest)
-    from pathlib import Path
-
-    return Path(paths[name])
-
-
 def entries() -> list[Entry]:
     """The whole catalogue in reading order. Raises ScenarioError if one of its files is broken."""
     from scenarios import reader

@@ -19,7 +19,7 @@ _MOST_WAITING = 2**28
 
 
 class Recording:
-    """Keeps a run's frames in a store, each durable before `frame` returns.
+    """Keeps a run's frames in a store, each committed before `frame` returns.
 
     A store that cannot take a frame stops no run: `warn` is called with one line, and where waiting
     may help the frame is tried again with the next one, and at the end.

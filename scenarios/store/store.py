@@ -136,7 +136,7 @@ class Store:
         return number
 
     def add_frame(self, run_id: int, frame: Frame) -> None:
-        """Keep a frame; durable on return. Raises StoreError.
+        """Keep a frame. On return a killed process cannot lose it. Raises StoreError.
 
         Every step's scalars are kept, its arrays as `scenarios.store.rows.keeps_arrays` says.
         """
@@ -216,9 +216,10 @@ class Store:
     def add_cells(
         self, sweep_id: int, cells: Iterable[tuple[Mapping[str, Value], CellResult]]
     ) -> None:
-        """Keep cells of a sweep, each what the axes set and what became of it; durable on return.
+        """Keep cells of a sweep, each what the axes set and what became of it.
 
-        A cell that the sweep has already is written anew. Raises StoreError.
+        On return a killed process cannot lose them. A cell that the sweep has already is written
+        anew. Raises StoreError.
         """
         rows = [
             {"sweep_id": sweep_id, "axes": to_json(dict(axes)), **cell_columns(result)}

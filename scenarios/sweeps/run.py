@@ -53,7 +53,7 @@ class SweepStore(Protocol):
     def add_cells(
         self, sweep_id: int, cells: Iterable[tuple[Mapping[str, Value], CellResult]]
     ) -> None:
-        """Keep what the axes set and the result of some cells, durable on return."""
+        """Keep what the axes set and the result of some cells; a killed process loses none."""
 
     def end_sweep(self, sweep_id: int, state: str, error: str | None = None) -> None:
         """Note how a sweep ended: done, interrupted or failed."""

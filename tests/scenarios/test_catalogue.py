@@ -286,13 +286,14 @@ def test_files_name_themselves_and_say_what_to_look_for() -> None:
 
 
 def test_names_are_paths_and_the_other_way_round() -> None:
-    for name in catalogue.names():
-        assert Path(catalogue.find(name)) == catalogue.path_of(name)
-        assert load(name) == load(catalogue.path_of(name))
+    for entry in catalogue.entries():
+        assert Path(catalogue.find(entry.name)) == entry.path
+        assert load(entry.name) == load(entry.path)
     with pytest.raises(
-        ScenarioError, match=r"^rnn-rleu: not in the catalogue; did you mean rnn-relu"
+        ScenarioError,
+        match=r"^rnn-rleu: neither a scenario of the catalogue nor a file; did you mean rnn-relu",
     ):
-        catalogue.path_of("rnn-rleu")
+        catalogue.find("rnn-rleu")
 
 
 def test_a_name_wins_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
