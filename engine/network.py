@@ -163,7 +163,7 @@ class Network:
         plan = network._build(spec, 1, backend, 0)
         network._bound = network._bounded(plan, [0.0])
         for name, own in network.parameters.items():
-            own[0] = parameters[name]
+            own[0] = backend.asarray(parameters[name])
         return network
 
     def _build(self, spec: NetworkSpec, cells: int, backend: Backend, slots: int) -> _NetworkPlan:

@@ -73,14 +73,20 @@ def small_spec(kind: str, activation: str = "tanh", **changes: Any) -> NetworkSp
     return replace(base, **changes)
 
 
-def build(spec: NetworkSpec, *inits: InitSpec, scheme: str = "gaussian", seed: int = 0) -> Network:
-    """The network on the CPU; without `inits`, one cell with biases and gains near critical."""
+def build(
+    spec: NetworkSpec,
+    *inits: InitSpec,
+    scheme: str = "gaussian",
+    seed: int = 0,
+    device: str = "cpu",
+) -> Network:
+    """The network; without `inits`, one cell with biases and gains near critical."""
     cells = inits or (
         InitSpec(scheme=scheme, weight_scale=1.2, bias_scale=0.3, recurrent_scale=0.9, seed=seed),
     )
     if ARCHITECTURES[spec.kind].hop_role == "identity":
         cells = tuple(replace(cell, scheme="identity") for cell in cells)
-    return Network(spec, cells, open_backend("cpu", spec.dtype))
+    return Network(spec, cells, open_backend(device, spec.dtype))
 
 
 def activations_of(kind: str) -> tuple[str, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from engine.backend import NumPyBackend, open_backend, probe_devices
 from engine.errors import DeviceError, EngineError
+from engine.spec import InitSpec
+from tests.engine.support import CONNECTED, KINDS, build, frame_of, problem, small_spec
 
 DRIVERLESS = """
 __version__ = "14.2.0"
@@ -45,6 +48,8 @@ class cuda:
             return {"name": b"A GPU", "totalGlobalMem": 8 << 30}
 """
 BROKEN = 'raise ImportError("libnvrtc.so.12: cannot open shared object file\\nlong advice\\n")'
+
+PLAIN = [pytest.param(kind, {}, id=kind) for kind in KINDS]
 
 FAKES = {
     "driverless": (DRIVERLESS, "driver"),
@@ -184,29 +189,39 @@ def test_arrays_of_the_dtype(dtype):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("cells", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "rnn", "indrnn"])
-def test_gpu_agrees_with_the_cpu(kind, dtype):
-    from engine.network import Network
-    from engine.spec import InitSpec
-    from tests.engine.support import problem, small_spec
-
-    spec = small_spec(kind, dtype=dtype)
-    inits = [InitSpec(bias_scale=0.2, seed=1), InitSpec(recurrent_scale=2.0, seed=2)]
-    x, target = problem(spec, cells=2)
-    results = []
-    for device in ("cpu", "cuda"):
-        backend = open_backend(device, dtype)
-        network = Network(spec, inits, backend)
-        fields = network.evaluate(backend.asarray(x), backend.asarray(target))
-        results.append((fields, {name: network.gradient(name) for name in network.parameters}))
-    (cpu, cpu_gradients), (gpu, gpu_gradients) = results
+@pytest.mark.parametrize(("kind", "changes"), [*PLAIN, *CONNECTED])
+def test_gpu_agrees_with_the_cpu(kind, changes, dtype, cells):
+    spec = small_spec(kind, dtype=dtype, **changes)
+    inits = [InitSpec(bias_scale=0.2, seed=1), InitSpec(recurrent_scale=2.0, seed=2)][:cells]
+    cpu, gpu = (build(spec, *inits, device=device) for device in ("cpu", "cuda"))
+    x, target = problem(spec, cells=cells)
+    there = gpu.backend.asarray(x), gpu.backend.asarray(target)
     bar = 1e-10 if dtype == "float64" else 1e-4
-    np.testing.assert_allclose(gpu.log10_grad_h, cpu.log10_grad_h, atol=bar)
-    for name, gradient in cpu_gradients.items():
-        np.testing.assert_allclose(
-            gpu_gradients[name], gradient, rtol=bar, atol=bar * np.abs(gradient).max()
+    for cell in range(cells):
+        mine, other = (
+            asdict(frame) for frame in (frame_of(cpu, x, target, cell), frame_of(gpu, *there, cell))
         )
+        assert mine.keys() == other.keys()
+        for name in mine:
+            agree(other[name], mine[name], bar)
+    for name in cpu.parameters:
+        gradient = cpu.gradient(name)
+        near = bar * np.abs(gradient).max()
+        np.testing.assert_allclose(gpu.gradient(name), gradient, rtol=bar, atol=near)
+
+
+def agree(found, true, bar):
+    """Numbers within `bar`, whatever they are packed in; words and counts the same."""
+    if isinstance(true, dict):
+        assert found.keys() == true.keys()
+        for name in true:
+            agree(found[name], true[name], bar)
+    elif isinstance(true, float | np.ndarray):
+        np.testing.assert_allclose(found, true, rtol=bar, atol=bar)
+    else:
+        assert found == true
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed here")
