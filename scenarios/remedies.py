@@ -239,8 +239,8 @@ for _remedy in (
     Remedy(
         "norm",
         "normalisation",
-        "Gives what W hands on a variance of 1, whatever its scale; U, and with it the way back "
-        "through time, is left alone.",
+        "Gives what W hands on a variance of 1, whatever its scale. A recurrent U, and with it "
+        "the way back through time, is left alone.",
         "Ioffe and Szegedy 2015; Ba et al. 2016",
         _normalisation,
     ),

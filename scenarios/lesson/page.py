@@ -28,6 +28,7 @@ class Knob:
         default: what it is until it is turned; its type is the knob's.
         minimum, maximum: the range of a number, both ends allowed.
         step: what one turn adds to a number.
+        times: what one turn multiplies it by instead, where that is not 1.
         choices: the words on offer, empty for a number.
     """
 
@@ -37,6 +38,7 @@ class Knob:
     minimum: float = 0.0
     maximum: float = 0.0
     step: float = 1.0
+    times: float = 1.0
     choices: tuple[str, ...] = ()
 
     def checked(self, value: object, source: str) -> KnobValue:
@@ -64,7 +66,8 @@ class Knob:
             place = self.choices.index(str(value)) + by
             return self.choices[place % len(self.choices)]
         assert isinstance(value, int | float)
-        moved = min(max(value + by * self.step, self.minimum), self.maximum)
+        moved = value + by * self.step if self.times == 1.0 else value * self.times**by
+        moved = min(max(moved, self.minimum), self.maximum)
         return round(moved) if isinstance(self.default, int) else round(moved, 10)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,12 @@ def relative(values: Sequence[float] | HostArray) -> list[float]:
 def minus(one: float, other: float) -> float:
     """The difference; an exact zero stays one, whatever it is compared with."""
     return -math.inf if one == -math.inf else one - other
+
+
+def part(after: Iterable[float], before: Iterable[float]) -> float:
+    """What one part of every hop did in all, in decades, over the hops to which anything came."""
+    pairs = ((float(one), float(other)) for one, other in zip(after, before, strict=True))
+    return sum((one - other for one, other in pairs if other != -math.inf), 0.0)
 
 
 def draws(scenario: Scenario, count: int, *, tied: bool, nudged: float = 1.0) -> HostArray:

@@ -173,6 +173,21 @@ def test_u_stays_where_it_is_put() -> None:
     assert found["decades"] <= found["largest_u_decades"]
 
 
+def test_ten_to_the_six_is_few_turns_away_and_makes_neurons_explode() -> None:
+    upper = next(knob for knob in find("indrnn", "test").knobs if knob.key == "upper")
+    assert upper.turned(2.0, 1) == 20.0
+    assert upper.turned(2.0, 6) == 1e6
+    assert upper.turned(2.0, -1) == 1.0
+    found = numbers("indrnn", upper=1e6)
+    assert found["smallest_u_decades"] < 3 < found["largest_u_decades"]
+
+
+def test_a_weight_of_0_is_not_the_slopes_doing() -> None:
+    found = numbers("sigmoid", weight=0.0)
+    assert found["decades"] is None
+    assert found["slope_decades"] == pytest.approx(math.log10(0.25))
+
+
 def test_a_vector_and_a_layer_make_a_matrix() -> None:
     found = numbers("diagonal")
     assert found["loss_indrnn"] == pytest.approx(found["loss_rnn"], rel=1e-10)

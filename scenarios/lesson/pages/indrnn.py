@@ -75,8 +75,12 @@ def _compute(settings: Settings) -> Reading:
             "you would have to find its eigenvalues every time."
         ),
         Text(
-            "For 500 steps, is 2^(1/T) still far from 1? Let u^T go up to 1000: who explodes, "
-            "all neurons or some?",
+            "For 500 steps, is 2^(1/T) still far from 1? "
+            + (
+                "Let u^T go up to 10^6: who explodes, all neurons or some?"
+                if upper < 1e6
+                else "And u^T goes up to 10^6 here: who explodes, all neurons or some?"
+            ),
             asks=True,
         ),
     )
@@ -105,7 +109,7 @@ PAGE = Page(
     title="IndRNN: a vector u, and every neuron its own u^t",
     knobs=(
         Knob("steps", "steps", 100, 2, 500, 10),
-        Knob("upper", "u^T at most", 2.0, 1.0, 1e6, 1.0),
+        Knob("upper", "u^T at most", 2.0, 1.0, 1e6, times=10.0),
         Knob("lower", "u^T at least", 0.5, 0.0, 1.0, 0.1),
     ),
     source="Li et al. 2018, Independently recurrent neural network (IndRNN), eq. 2 and section 3",

@@ -53,13 +53,22 @@ def _compute(settings: Settings) -> Reading:
     blocks = (
         Text(
             "Le, Jaitly and Hinton: keep the plain RNN, but use ReLU and start {U} as the "
-            "identity matrix. Every eigenvalue is 1, every slope 0 or 1. A unit that is on copies "
-            "its past, and its gradient, unchanged:"
+            "identity matrix"
+            + (
+                ". Every eigenvalue is 1, every slope 0 or 1. A unit that is on copies its past, "
+                "and its gradient, unchanged:"
+                if scale == 1.0
+                else f", here times {scale:g}. Every eigenvalue is {scale:g} at the start, every "
+                "slope 0 or 1. A unit that is on hands on its past, and its gradient, times "
+                f"{scale:g}:"
+            )
         ),
         Formula(
             (
-                "hₜ = ReLU(xₜ · W + hₜ₋₁ · {U} + b),   {U = I},   b = 0",
-                "while a unit is on:  ∂hₜ/∂hₜ₋₁ = [1] · {1} = 1",
+                "hₜ = ReLU(xₜ · W + hₜ₋₁ · {U} + b),   "
+                + ("{U = I}" if scale == 1.0 else f"{{U = {scale:g} I}}")
+                + ",   b = 0",
+                f"while a unit is on:  ∂hₜ/∂hₜ₋₁ = [1] · {{{scale:g}}} = {scale:g}",
             )
         ),
         Beside(
@@ -90,7 +99,7 @@ def _compute(settings: Settings) -> Reading:
             f"{power(_log(scale - 0.02) * hops)} over {hops} steps."
         ),
         Text(
-            "Set the updates to 100 and watch the eigenvalues leave the point 1. Then set the "
+            "Set the updates to 100 and watch the eigenvalues leave their point. Then set the "
             "scale to 0.9 and to 1.1, without updates: how narrow is the path?",
             asks=True,
         ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import factor, fate, first_frame, many, minus, power, profile, small
+from scenarios.lesson.runs import factor, fate, first_frame, many, part, power, profile, small
 
 
 def _compute(settings: Settings) -> Reading:
@@ -28,17 +30,17 @@ def _compute(settings: Settings) -> Reading:
         _, frame = first_frame(scenario)
         assert frame.log10_grad_a is not None
         grad_h, grad_a = frame.log10_grad_h[:, 0], frame.log10_grad_a[:, 0]
-        slopes = sum(minus(float(a), float(h)) for a, h in zip(grad_a[1:], grad_h[1:], strict=True))
-        weights = sum(
-            minus(float(h), float(a)) for h, a in zip(grad_h[:-1], grad_a[1:], strict=True)
-        )
+        slopes = part(grad_a[1:], grad_h[1:])
+        weights = part(grad_h[:-1], grad_a[1:])
         relative = profile(frame)
-        hops = depth - 1
+        # Behind an exact zero there is nothing that a part could act on.
+        slope_hops = max(int((grad_h[1:] != -math.inf).sum()), 1)
+        weight_hops = int((grad_a[1:] != -math.inf).sum())
         rows.append(
             (
                 title,
-                f"[{factor(slopes / hops)}]",
-                f"{{{factor(weights / hops)}}}",
+                f"[{factor(slopes / slope_hops)}]",
+                f"{{{factor(weights / weight_hops)}}}" if weight_hops else "{none}",
                 power(relative[0]),
                 fate(relative[0]),
             )
@@ -73,22 +75,24 @@ def _compute(settings: Settings) -> Reading:
         Text(
             f"*{opened:.0%}* of all ReLU slopes are 1 here, the others 0. Stopping half of the "
             "paths costs a factor √(1/2) = 0.707 in the RMS, and weights of gain √2 = 1.414 pay "
-            f"for it exactly; the gain is {gain:g}. {_dead(relu_decades)}For the sigmoid theory "
-            f"puts that gain at {edge:.3g}: no initialiser draws such weights, and nearly every "
-            "unit would lie where φ is flat."
+            f"for it exactly; the gain is {gain:g}. {_dead(relu_decades, gain)}For the "
+            f"sigmoid theory puts that gain at {edge:.3g}: no initialiser draws such weights, "
+            "and nearly every unit would lie where φ is flat."
         ),
         Text(
-            "Find the price of 0: make the network 2 units wide. Where does the gradient become "
-            "exactly 0, and why can no training repair that?",
+            ("Find the price of 0: make the network 2 units wide. " if width > 2 else "")
+            + "Where does the gradient become exactly 0, and why can no training repair that?",
             asks=True,
         ),
     )
     return Reading(blocks, numbers, relu_scenario)
 
 
-def _dead(decades: float) -> str:
+def _dead(decades: float, gain: float) -> str:
     if fate(decades) != "dead":
         return ""
+    if gain == 0.0:
+        return "Weights of 0 pass nothing: layer 1 gets exactly 0. "
     return "Here every path is off somewhere: layer 1 gets exactly 0. "
 
 

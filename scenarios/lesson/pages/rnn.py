@@ -11,7 +11,7 @@ from scenarios.lesson.runs import (
     change,
     first_frame,
     many,
-    minus,
+    part,
     power,
     profile,
     recurrent,
@@ -44,9 +44,8 @@ def _compute(settings: Settings) -> Reading:
         run, frame = first_frame(tried)
         assert frame.log10_grad_a is not None
         h, a = frame.log10_grad_h[0], frame.log10_grad_a[0]
-        slopes = sum(minus(float(a[t]), float(h[t])) for t in range(1, steps))
+        slopes, weights = part(a[1:], h[1:]), part(h[:-1], a[1:])
         found = profile(frame)
-        weights = found[0] - slopes if math.isfinite(found[0]) else found[0]
         name = activation_title(activation)
         rows.append((name, f"[{change(slopes)}]", f"{{{change(weights)}}}", power(found[0])))
         numbers[f"{activation}_decades"] = finite(found[0])

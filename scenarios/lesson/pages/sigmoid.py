@@ -12,6 +12,7 @@ from scenarios.lesson.runs import (
     first_frame,
     max_slope,
     minus,
+    part,
     power,
     small,
 )
@@ -44,7 +45,9 @@ def _compute(settings: Settings) -> Reading:
     measured = [minus(value, grad_h[-1]) for value in grad_a]
     steepest = max_slope(activation)
     bound = slope_bound_decades(steepest, depth)
-    taken = sum(minus(a, h) for a, h in zip(grad_a, grad_h, strict=True))
+    taken = part(grad_a, grad_h)
+    reached = sum(value != -math.inf for value in grad_h)
+    formula = f"{steepest:.4g}^{depth}", f"{slope_bound(steepest, depth):.3g}", power(bound)
     weights = math.log10(weight) if weight else -math.inf
     # One weight fewer than slopes: the loss lies right above the last slope.
     most = [
@@ -63,12 +66,7 @@ def _compute(settings: Settings) -> Reading:
                 else f"The slope of {name} is at most *{steepest:.4g}*. The product of all:"
             )
         ),
-        Formula(
-            (
-                f"[φ′(a₁)] · [φ′(a₂)] ··· [φ′(a_D)]  ≤  {steepest:.4g}^{depth}"
-                f" = {slope_bound(steepest, depth):.3g} = {power(bound)}",
-            )
-        ),
+        Formula((f"[φ′(a₁)] · [φ′(a₂)] ··· [φ′(a_D)]  ≤  {' = '.join(dict.fromkeys(formula))}",)),
         Chart(
             "log10 of what is left, from the loss back to layer 1",
             "layer",
@@ -78,13 +76,14 @@ def _compute(settings: Settings) -> Reading:
             ),
         ),
         Text(
-            f"Measured over {depth} {name} layers: the slopes leave *{power(taken)}*, which is "
-            f"{factor(taken / depth)} a layer. Weights and slopes together leave "
-            f"*{power(measured[0])}*. {_meaning(measured[0])}"
+            f"Measured over {depth} {name} layers: the slopes "
+            + ("" if reached == depth else f"of the {reached} that anything reaches ")
+            + f"leave *{power(taken)}*, which is {factor(taken / reached)} a layer. "
+            f"Weights and slopes together leave *{power(measured[0])}*. "
+            f"{_meaning(measured[0], weight)}"
         ),
         Text(
-            "Four times 1/4 is 1, so set the weight to 4. Why does it get worse? (Look where a "
-            "lies then, and what the slopes alone leave.) And tanh, whose slope reaches 1?",
+            _question(activation, weight),
             asks=True,
         ),
     )
@@ -97,9 +96,9 @@ def _compute(settings: Settings) -> Reading:
     return Reading(blocks, numbers, scenario)
 
 
-def _meaning(decades: float) -> str:
+def _meaning(decades: float, weight: float) -> str:
     if decades == -math.inf:
-        return "Nothing passes a weight of 0."
+        return "A slope is exactly 0 on every path." if weight else "Nothing passes a weight of 0."
     if decades < -45.0:
         return (
             "Numbers of 32 bits end at 10^-45: a framework prints 0 here. The engine keeps the "
@@ -108,6 +107,21 @@ def _meaning(decades: float) -> str:
     if decades < -3.0:
         return "Layer 1 learns that many times more slowly than the last: the gradient vanishes."
     return "Layer 1 still learns." if decades <= 3.0 else "The gradient explodes."
+
+
+def _question(activation: str, weight: float) -> str:
+    if activation != "sigmoid":
+        return (
+            "Compare the weights 1 and 4: what do the slopes alone leave at each? And the "
+            "sigmoid, whose slope never exceeds 1/4?"
+        )
+    start = (
+        "Four times 1/4 is 1, and the weight is 4. Why is it worse than at 1? (Look where a lies, "
+        if weight == 4.0
+        else "Four times 1/4 is 1, so set the weight to 4. Why does it get worse? (Look where a "
+        "lies then, "
+    )
+    return f"{start}and what the slopes alone leave.) And tanh, whose slope reaches 1?"
 
 
 PAGE = Page(
