@@ -24,6 +24,7 @@ from tui.wire import Wire
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.command import Provider
+    from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
     from engine.frame import Frame
@@ -40,6 +41,13 @@ QUIT_PATIENCE = 2.0
 _FAINT_ANSI = "ansi_bright_black"
 
 
+def _in_full(word: str, tooltip: str) -> str:
+    """What a key does, with the word that the line of keys has for it."""
+    if not tooltip or word.lower() in tooltip.lower():
+        return tooltip or word
+    return f"{word[:1].upper()}{word[1:]}: {tooltip}"
+
+
 def _scenario_provider() -> type[Provider]:
     from tui.palette import ScenarioProvider
 
@@ -50,6 +58,12 @@ def _page_provider() -> type[Provider]:
     from tui.palette import PageProvider
 
     return PageProvider
+
+
+def _setting_provider() -> type[Provider]:
+    from tui.palette import SettingProvider
+
+    return SettingProvider
 
 
 class NablascopeApp(App[None]):
@@ -68,7 +82,7 @@ class NablascopeApp(App[None]):
     TITLE = "nablascope"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {_scenario_provider, _page_provider}
+    COMMANDS = App.COMMANDS | {_scenario_provider, _page_provider, _setting_provider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
         Binding("L", "learn", "learn", tooltip="The lesson, from the first question on"),
@@ -190,7 +204,7 @@ class NablascopeApp(App[None]):
         yield from super().get_system_commands(screen)
         seen: set[str] = set()
         for namespace, binding, enabled, tooltip in screen.active_bindings.values():
-            words = tooltip or binding.description
+            words = _in_full(binding.description, tooltip)
             if not enabled or not words or words in seen or binding.action == "command_palette":
                 continue
             seen.add(words)
@@ -200,6 +214,19 @@ class NablascopeApp(App[None]):
                 await self.run_action(action, node)
 
             yield SystemCommand(words, f"key {key}", act)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Say something in place of what was said before, which would cover the picture."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def action_help(self) -> None:
         """Explain the picture."""
@@ -223,17 +250,27 @@ class NablascopeApp(App[None]):
         """Run a scenario of the catalogue, in the Lab."""
         self._show_lab().run_scenario(name)
 
+    def go_to_setting(self, key: str) -> None:
+        """Put the cursor on a control of the Lab."""
+        self._show_lab().go_to_setting(key)
+
     def open_in_lab(self, scenario: Scenario) -> None:
         """Run a scenario that is in no catalogue, in the Lab."""
         self._show_lab().run_unlisted(scenario)
 
-    def _show_lab(self) -> LabScreen:
+    @property
+    def lab(self) -> LabScreen:
+        """The Lab, whatever else is shown on top of it."""
         from tui.lab.screen import LabScreen
 
+        lab = self.screen_stack[0]
+        assert isinstance(lab, LabScreen)
+        return lab
+
+    def _show_lab(self) -> LabScreen:
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        assert isinstance(self.screen, LabScreen)
-        return self.screen
+        return self.lab
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file."""

@@ -1,4 +1,4 @@
-"""The command palette's way to every scenario and every page of the lesson, from any screen."""
+"""The command palette's way to every scenario, page of the lesson and setting, from any screen."""
 
 from __future__ import annotations
 
@@ -73,3 +73,16 @@ class PageProvider(_Goals):
         for page in PAGES:
             opened = partial(app.action_learn, page.name)
             yield _Goal(f"Page {number_of(page)}: {page.title}", page.name, page.source, opened)
+
+
+class SettingProvider(_Goals):
+    """Goes to a control of the Lab."""
+
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """One for each that the scenario has."""
+        from tui.lab.knobs import knobs_of
+
+        session = app.lab.session
+        for knob in knobs_of(session.scenario, session.origin, True):
+            key = knob.field.key
+            yield _Goal(f"Set {knob.title}", key, knob.field.help, partial(app.go_to_setting, key))

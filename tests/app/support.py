@@ -14,7 +14,6 @@ from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
 from scenarios.worker import Ended, Failed, Frames, Jacobian, Message, Predicted, Started, Weights
 from tui.app import NablascopeApp
-from tui.lab.screen import LabScreen
 from tui.terminal import Colours
 
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -106,12 +105,6 @@ class LabApp(NablascopeApp):
 
     def make_worker(self) -> Any:
         return super().make_worker() if self._scripted is None else self._scripted
-
-    @property
-    def lab(self) -> LabScreen:
-        lab = self.screen_stack[0]
-        assert isinstance(lab, LabScreen)
-        return lab
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:

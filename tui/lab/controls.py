@@ -121,6 +121,12 @@ class Controls(StripWidget, can_focus=True):
         if (now := self.highlighted) is not None and now != highlighted:
             self.post_message(self.Highlighted(now))
 
+    def point_at(self, key: str) -> None:
+        """Put the cursor on the knob of this field, if it is listed."""
+        keys = [knob.field.key for knob in self._knobs]
+        if key in keys:
+            self.action_move(keys.index(key) - self._cursor)
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many lines as there are knobs, and those of an error."""
         return len(self._knobs) + len(self._error_lines(width))
