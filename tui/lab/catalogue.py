@@ -19,9 +19,9 @@ class Catalogue(OptionList):
     """Every scenario on offer, under its architecture."""
 
     def __init__(self, entries: Sequence[Entry], *, id: str | None = None) -> None:
-        self._entries = entries
+        self._entries = sorted(entries, key=_architecture)
         self._current: str | None = None
-        super().__init__(*self._grouped(entries), id=id, markup=False)
+        super().__init__(*self._grouped(self._entries), id=id, markup=False)
         self._announce(len(entries))
 
     def entry(self, name: str) -> Entry | None:
@@ -44,22 +44,27 @@ class Catalogue(OptionList):
         self._current = name
 
     def point_at(self, name: str) -> None:
-        """Put the cursor on a scenario, if it is listed."""
-        if self._listed(name):
-            self.highlighted = self.get_option_index(name)
+        """Put the cursor on a scenario; nowhere if it is not listed."""
+        self.highlighted = self.get_option_index(name) if self._listed(name) else None
 
     def narrow(self, words: str) -> None:
-        """List only what holds every one of these words; all of it for none."""
+        """List only what holds every one of these words, the cursor on what they fit best.
+
+        For no words, all of it, the cursor where it was.
+        """
         wanted = words.lower().split()
         found = [entry for entry in self._entries if all(w in _text(entry) for w in wanted)]
         before = self.highlighted_entry
         self.clear_options()
         self.add_options(self._grouped(found))
         self._announce(len(found))
-        if before is not None and before in found:
-            self.point_at(before.name)
+        if not wanted:
+            place = self._current if before is None else before.name
+            if place is not None:
+                self.point_at(place)
         elif found:
-            self.point_at(found[0].name)
+            # The first of those that fit equally well.
+            self.point_at(max(found, key=lambda entry: _fit(entry, wanted)).name)
 
     def _announce(self, count: int) -> None:
         self.border_title = "catalogue"
@@ -72,8 +77,7 @@ class Catalogue(OptionList):
     def _grouped(self, entries: Sequence[Entry]) -> list[Option]:
         options: list[Option] = []
         kind = None
-        order = [*ARCHITECTURES]
-        for entry in sorted(entries, key=lambda e: order.index(e.kind) if e.kind in order else 99):
+        for entry in entries:
             if entry.kind != kind:
                 kind = entry.kind
                 title = ARCHITECTURES[kind].title if kind in ARCHITECTURES else kind
@@ -86,6 +90,33 @@ def _prompt(entry: Entry, current: bool) -> Content:
     return Content(f"{'▸' if current else ' '} {entry.title}")
 
 
-def _text(entry: Entry) -> str:
+def _architecture(entry: Entry) -> int:
+    """The place of its group in the list."""
+    order = [*ARCHITECTURES]
+    return order.index(entry.kind) if entry.kind in order else len(order)
+
+
+def _heading(entry: Entry) -> str:
+    """What can be searched for but the question."""
     title = ARCHITECTURES[entry.kind].title if entry.kind in ARCHITECTURES else ""
-    return f"{entry.name} {entry.title} {entry.question} {entry.kind} {title}".lower()
+    return f"{entry.name} {entry.title} {entry.kind} {title}".lower()
+
+
+def _text(entry: Entry) -> str:
+    return f"{_heading(entry)} {entry.question}".lower()
+
+
+def _fit(entry: Entry, wanted: Sequence[str]) -> int:
+    """How well an entry that holds every one of these words fits them.
+
+    3: they are its name or its title; 2: they stand there in a row; 1: they all stand in its
+    heading; 0: some of them only in its question.
+    """
+    phrase = " ".join(wanted).replace("-", " ")
+    labels = [entry.name.replace("-", " "), entry.title.lower().replace("-", " ")]
+    if phrase in labels:
+        return 3
+    if any(phrase in label for label in labels):
+        return 2
+    heading = _heading(entry)
+    return int(all(word in heading for word in wanted))

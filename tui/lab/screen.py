@@ -191,9 +191,8 @@ class LabScreen(Screen[None]):
         """Run a scenario that the catalogue does not have."""
         self.session.choose(scenario)
         self._catalogue.mark(scenario.name)
+        self._catalogue.point_at(scenario.name)
         self._restarted()
-        # The catalogue's cursor is on another one; it has the caption again when it moves.
-        self._picture.caption.show("", scenario.question)
 
     @property
     def label(self) -> str:
@@ -342,6 +341,16 @@ class LabScreen(Screen[None]):
         """Show every setting, or the main ones."""
         self._everything = not self._everything
         self._show_settings()
+
+    def go_to_setting(self, key: str) -> None:
+        """Put the cursor on a control, even if only every setting has it."""
+        self.query_one("#side").display = True
+        main = knobs_of(self.session.scenario, self.session.origin, False)
+        if key not in [knob.field.key for knob in main]:
+            self._everything = True
+            self._show_settings()
+        self.set_focus(self._controls)
+        self._controls.point_at(key)
 
     def action_side_panel(self) -> None:
         """Hide or show catalogue and controls."""

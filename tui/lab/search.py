@@ -37,11 +37,11 @@ class Search(Input):
         self.remove()
 
     def action_hand_over(self) -> None:
-        """Choose among what was found."""
+        """Choose among what was found, from the best on."""
         self._catalogue.focus()
 
     def action_take(self) -> None:
-        """Run the first that was found, and show the whole catalogue again."""
+        """Run what fits best, where the cursor is, and show the whole catalogue again."""
         entry = self._catalogue.highlighted_entry
         if entry is not None:
             self._catalogue.action_select()
