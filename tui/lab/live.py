@@ -230,6 +230,12 @@ class Pin:
     values: HostArray
     slot: int
 
+    def shows(self, run: int, values: HostArray) -> bool:
+        """Whether it is this run, or another one that came out the same."""
+        import numpy as np
+
+        return self.run == run or np.array_equal(self.values, values, equal_nan=True)
+
 
 class Pace:
     """Frames per second over the last second or so.

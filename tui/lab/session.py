@@ -157,7 +157,7 @@ class Session:
             return None
         changes = remedy.changes(untreated)
         run = self.live if in_force is None else in_force.run
-        if run is None or (in_force is None and run.number != self._number):
+        if run is None or run.latest is None or (in_force is None and run.number != self._number):
             return "There is no run to compare with yet."
         pin = _pin_of_before(run) if in_force is None else in_force.pin
         self.scenario = untreated.with_changes(changes, source=self.origin.name)
@@ -311,12 +311,14 @@ class Session:
         label = live.label
         if live.recurrent and live.scenario.network.depth > 1:
             label += f" layer {live.layer}"
-        same = next((p for p in self.pins if (p.run, p.label) == (live.number, label)), None)
+        values = live.profile(live.latest).copy()
+        named = [pin for pin in self.pins if pin.label == label]
+        same = next((pin for pin in named if pin.shows(live.number, values)), None)
         if same is None and len(self.pins) == MAX_PINS:
             return "Four runs are pinned, and no more fit: P lets the latest go."
         free = set(range(MAX_PINS)) - {pin.slot for pin in self.pins}
         slot = min(free) if same is None else same.slot
-        pin = Pin(live.number, label, live.profile(live.latest).copy(), slot)
+        pin = Pin(live.number, label, values, slot)
         self.pins = [*(p for p in self.pins if p is not same), pin]
         return None
 
