@@ -37,10 +37,11 @@ multiplied by on their way. All in one bar at 10^0 is isometry: none vanishes, n
 bar over 0 counts directions that are lost altogether.
 
 [b $accent]Theory[/]
-The dashes behind the curve are what the papers predict from the settings alone: a prediction \
-(mean field), a bound no gradient exceeds, or what one gate lets through. The line under the \
-verdict says how far apart they are. Where a theory's assumptions fail, as after the first update, \
-in narrow or normalised networks, it says so instead; i has the whole of it.
+The dashes are what the papers predict from the settings alone: a prediction (mean field), a \
+bound no gradient exceeds, or what one gate lets through. The line under the verdict says how far \
+apart they are, or why there is no theory, as in narrow or normalised networks. None is about \
+trained weights: after the first update the dashes stay with the faint curve, and the line speaks \
+of step 0; i has the whole of it.
 
 [b $accent]Remedies[/]  (x: the list, and why some do not apply)
 A digit applies one and keeps the run before it in the plot, under its own marker; the same digit \

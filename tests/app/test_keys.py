@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.command import CommandList
 from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import OptionList
 
 from engine.architectures import ARCHITECTURES
+from scenarios.catalogue import FOLDER
 from scenarios.runner import Run
 from scenarios.scenario import load
 from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until, weighed
@@ -111,6 +113,69 @@ async def test_search_that_finds_nothing() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert app.lab.session.scenario.name == "chain-sigmoid"
+
+
+@pytest.mark.parametrize(
+    ("current", "typed", "best"),
+    [
+        ("cnn-relu", "rnn-relu", "rnn-relu"),
+        ("cnn-relu", "indrnn", "indrnn"),
+        ("chain-relu", "chain-sigmoid", "chain-sigmoid"),
+        ("rnn-tanh", "tanh layers at", "mlp-tanh"),
+        # Its title and its question hold these words; two questions hold them as well.
+        ("chain-sigmoid", "sigmoid chain", "chain-sigmoid"),
+        ("chain-sigmoid", "relu skips", "mlp-relu-residual"),
+    ],
+)
+async def test_search_runs_what_fits_best(
+    monkeypatch: pytest.MonkeyPatch, current: str, typed: str, best: str
+) -> None:
+    monkeypatch.setattr("scenarios.catalogue.FOLDER", FOLDER)
+    app = LabApp(current, worker=ScriptedWorker())
+    async with app.run_test() as pilot:
+        await pilot.press("slash", *typed)
+        entry = app.lab._catalogue.highlighted_entry
+        assert entry is not None and entry.name == best
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.lab.session.scenario.name == best
+
+
+async def test_an_empty_search_keeps_the_place() -> None:
+    app = LabApp("rnn-tanh", worker=ScriptedWorker())
+    async with app.run_test() as pilot:
+        catalogue = app.lab._catalogue
+        await pilot.press("up", "slash")
+        entry = catalogue.highlighted_entry
+        assert entry is not None and entry.name == "cnn-tanh"
+        # Nothing was found, so there is no place to keep but the one of the scenario that runs.
+        await pilot.press(*"zzz", "escape")
+        entry = catalogue.highlighted_entry
+        assert entry is not None and entry.name == "rnn-tanh"
+
+
+async def test_a_scenario_outside_the_catalogue_asks_its_own_question(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(load("rnn-tanh").to_toml().replace('"rnn-tanh"', '"mine"'))
+    question = load("chain-sigmoid").question[:30]
+    app = LabApp("chain-sigmoid", worker=ScriptedWorker())
+    app._scenario = load(mine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        own = app._scenario.question[:30]
+        await pilot.pause()
+        assert own in text(app) and "Enter runs" not in text(app)
+        await pilot.press("tab", "tab")
+        assert own in text(app) and "Enter runs" not in text(app)
+        await pilot.press("enter")
+        assert app.lab.session.scenario.name == "mine"
+        await pilot.press("down")
+        await pilot.pause()
+        assert "Enter runs" in text(app) and question in text(app)
+        # The same from the lesson, whose key leaves the cursor on another scenario.
+        await pilot.press("L")
+        app.open_in_lab(load(mine))
+        await pilot.pause()
+        assert own in text(app) and "Enter runs" not in text(app)
 
 
 async def test_turning_a_control_restarts_at_once() -> None:
@@ -324,6 +389,23 @@ async def test_pinning_the_same_run_again_updates_it() -> None:
         await finished(pilot)
         await pilot.press("p", "p")
         assert len(app.lab.session.pins) == 1
+
+
+async def test_pinning_a_run_that_came_out_the_same_updates_it() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("p")
+        first = app.lab.session.pins[0]
+        await pilot.press("r")
+        await finished(pilot)
+        await pilot.press("p")
+        (pin,) = app.lab.session.pins
+        assert pin.run > first.run and pin.slot == first.slot
+        # Another run of that name is another pin.
+        app.lab.session.pins = [replace(pin, run=0, values=pin.values + 1.0)]
+        await pilot.press("p")
+        assert len(app.lab.session.pins) == 2
 
 
 async def test_judging_another_layer() -> None:
@@ -586,6 +668,67 @@ async def test_palette_knows_the_keys() -> None:
         await finished(pilot)
         await pilot.press("ctrl+p", *"let the latest")
         await until(pilot, lambda: "Let the latest pinned run go" in text(app))
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("pin", "Pin: Keep this run in the plot"),
+        ("unpin", "Unpin: Let the latest pinned run go"),
+        ("reset", "Reset: Back to step 0"),
+        ("device", "Set device (run.device)"),
+    ],
+)
+async def test_palette_finds_the_word_of_a_key(typed: str, first: str) -> None:
+    app = LabApp("rnn-tanh")
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("ctrl+p", *typed)
+        found = app.screen.query_one(CommandList)
+
+        def best() -> str:
+            return found.options[0].prompt.plain if found.option_count else ""
+
+        await until(pilot, lambda: first in best())
+
+
+async def test_palette_goes_to_a_setting() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("b", "ctrl+p", *"clip_norm")
+        found = app.screen.query_one(CommandList)
+        await until(pilot, lambda: found.option_count == 1)
+        await pilot.press("enter")
+        controls = app.lab.query_one(Controls)
+        await until(pilot, lambda: controls.has_focus)
+        knob = controls.highlighted
+        assert knob is not None and knob.field.key == "training.clip_norm"
+
+
+async def test_a_notice_takes_the_place_of_the_one_before() -> None:
+    app = LabApp(worker=ScriptedWorker())
+    async with app.run_test(notifications=True) as pilot:
+        await drawn(pilot)
+        await pilot.press(*"123123", "P")
+        await pilot.pause()
+        assert "No run is pinned" in text(app)
+        assert "no run to compare" not in text(app)
+        assert len(app._notifications) == 1
+
+
+@pytest.mark.parametrize("width", [60, 61, 120])
+async def test_the_device_outlasts_the_frames_per_second(width: int) -> None:
+    app = LabApp(changes={"training.steps": 1000}, worker=ScriptedWorker(frames=3))
+    async with app.run_test(size=(width, 40)) as pilot:
+        await drawn(pilot)
+        session = app.lab.session
+        session.device = "cuda:0"
+        app.lab._picture._verdict.show(session.live, session.device, 123456.0)
+        await pilot.pause()
+        line = next(line for line in text(app).splitlines() if "loss 1." in line)
+        assert "step 2" in line and "cuda:0" in line
+        assert ("123,456 fps" in line) is (width == 120)
 
 
 async def test_hiding_the_left_side() -> None:

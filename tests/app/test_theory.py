@@ -11,6 +11,8 @@ from tests.app.support import LabApp, finished
 from tests.app.test_keys import text
 from tui.lab.canvas import dashed
 from tui.lab.live import LiveRun
+from tui.lab.plot import LIVE_MARKER
+from tui.terminal import Colours
 from tui.theory_words import compared, curve_names
 
 WIDE = {"network.hidden_size": 64, "network.depth": 40, "training.steps": 0}
@@ -172,3 +174,12 @@ def test_curves_are_named_for_what_they_are_worth() -> None:
     }
     assert names["rnn-tanh"] == ["theory (mean field)", "theory"]
     assert names["indrnn-deep"] == names["chain-sigmoid"] == ["bound"]
+
+
+@pytest.mark.parametrize("colours", [Colours.NONE, Colours.MANY])
+async def test_without_colour_the_measured_curve_has_its_marker(colours: Colours) -> None:
+    app = LabApp("rnn-tanh", {"task.time_steps": 100}, colours=colours)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await finished(pilot)
+        marked = text(app).count(LIVE_MARKER)
+        assert marked > 3 if colours == Colours.NONE else marked == 0

@@ -25,7 +25,7 @@ class Picture(Vertical):
     def __init__(self, *, colours: Colours, unicode: bool, id: str | None = None) -> None:
         super().__init__(id=id)
         self.caption = Caption(id="caption")
-        self._plot = GradientPlot(unicode=unicode, id="plot")
+        self._plot = GradientPlot(colours=colours, unicode=unicode, id="plot")
         self._views = [view(colours=colours, unicode=unicode) for view in VIEWS]
         self._chosen = 0
         self._verdict = VerdictBar(id="verdict")

@@ -9,6 +9,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
+from tui.colours import Colours
 from tui.lab import axis
 from tui.lab.live import BEFORE_SLOT
 from tui.strips import StripWidget, line_of, strip_of
@@ -26,6 +27,8 @@ GUTTER = 7
 MARKERS = "■▲◆○▽"
 ASCII_MARKERS = "#^x@v"
 LIVE_MARKER = "●"
+#: Its markers stand beside those of all others.
+LIVE_SLOT = len(MARKERS)
 WAITING = "waiting for the first frame"
 #: Columns between two markers of a curve that has more points than room for them.
 MARKER_DISTANCE = 9
@@ -53,8 +56,9 @@ class GradientPlot(StripWidget):
         "plot--note",
     }
 
-    def __init__(self, *, unicode: bool, id: str | None = None) -> None:
+    def __init__(self, *, colours: Colours, unicode: bool, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._colours = colours
         self._unicode = unicode
         self._markers = MARKERS if unicode else ASCII_MARKERS
         self._run: LiveRun | None = None
@@ -146,7 +150,10 @@ class GradientPlot(StripWidget):
         self._cache = kept
         cells = self._cells(profile, canvas, span, limits)
         style = self.get_component_rich_style("plot--live", partial=True)
-        points = range(1, len(profile) + 1) if has_room_for_points(span, canvas.width) else ()
+        points: Iterable[int] = ()
+        # Without colour nothing else tells it from the curve before training and the theory's.
+        if has_room_for_points(span, canvas.width) or self._colours == Colours.NONE:
+            points = marked_places(len(profile), span, canvas.width, LIVE_SLOT)
         curves.append(_Curve(cells, profile, points, LIVE_MARKER, style))
         for curve in curves:
             canvas.lay(curve.cells, curve.style)

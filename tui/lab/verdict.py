@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
+    from rich.style import Style
+
     from tui.lab.live import LiveRun
 
 
@@ -118,18 +119,24 @@ class VerdictBar(StripWidget):
         if run is None or run.latest is None:
             return Strip.blank(width)
         pace = "–" if self._pace is None else f"{self._pace:,.0f}"
-        parts: list[tuple[str, Style]] = []
-        for name, value in (
-            (" loss", f"{run.latest.loss:.4g}"),
-            ("step", f"{run.latest.step}/{run.scenario.training.steps}"),
-            *_skill(run),
-        ):
-            parts += [(f"{name} ", label), (f"{value}  ", plain)]
-        speed = [(pace, plain), (" fps  ", label), (self._device, plain)]
-        # How well it does matters more than how fast; without a task to do well, that is all.
-        if parts[4:] and sum(len(text) for text, _ in [*parts, *speed]) > width:
-            speed = []
-        return line_of(width, *parts, *speed)
+        parts = [
+            (" loss ", label, 3),
+            (f"{run.latest.loss:.4g}  ", plain, 3),
+            ("step ", label, 3),
+            (str(run.latest.step), plain, 3),
+            (f"/{run.scenario.training.steps}", plain, 1),
+            ("  ", plain, 3),
+        ]
+        for name, value in _skill(run):
+            parts += [(f"{name} ", label, 2), (f"{value}  ", plain, 2)]
+        parts += [(pace, plain, 0), (" fps  ", label, 0), (self._device, plain, 3)]
+        kept: list[tuple[str, Style]] = []
+        # Where there is no room for all of it, the lowest rank goes first.
+        for least in range(4):
+            kept = [(text, style) for text, style, rank in parts if rank >= least]
+            if sum(len(text) for text, _ in kept) <= width:
+                break
+        return line_of(width, *kept)
 
 
 def _skill(run: LiveRun) -> list[tuple[str, str]]:
