@@ -24,7 +24,6 @@ from tui.wire import Wire
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.command import Provider
-    from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
     from engine.frame import Frame
@@ -172,6 +171,12 @@ class NablascopeApp(App[None]):
         """Whoever had the terminal meanwhile left something on it."""
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
 
+    def on_notify(self) -> None:
+        """A notice takes the place of the one before: together they would cover the picture."""
+        # Textual's own handler adds the new one after this; it would leave the empty holders.
+        self.clear_notifications()
+        self.screen.query("ToastHolder").remove()
+
     def on_resize(self) -> None:
         """A terminal of another size shows nobody knows what."""
         self.wire.forget()
@@ -214,19 +219,6 @@ class NablascopeApp(App[None]):
                 await self.run_action(action, node)
 
             yield SystemCommand(words, f"key {key}", act)
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """Say something in place of what was said before, which would cover the picture."""
-        self.clear_notifications()
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def action_help(self) -> None:
         """Explain the picture."""

@@ -715,6 +715,13 @@ async def test_a_notice_takes_the_place_of_the_one_before() -> None:
         assert "No run is pinned" in text(app)
         assert "no run to compare" not in text(app)
         assert len(app._notifications) == 1
+        # Nor do those pile up that come before the first is on the screen.
+        for _ in range(3):
+            app.lab.action_unpin()
+        await pilot.pause()
+        assert len(app._notifications) == 1
+        await until(pilot, lambda: text(app).count("No run is pinned") == 1)
+        assert len(app.screen.query("ToastHolder")) == 1
 
 
 @pytest.mark.parametrize("width", [60, 61, 120])
