@@ -4,7 +4,7 @@
 # make bench  sets up .venv with PyTorch and prints the benchmark tables
 
 VENV ?= .venv
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n logical --maxprocesses 8
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
