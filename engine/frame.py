@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
+    from engine.culprits import Culprits
     from engine.verdict import Overflow, Verdict
 
 
@@ -57,3 +58,10 @@ class Frame:
     evaluation_loss: float | None = None
     evaluation_accuracy: float | None = None
     learning_rate: float | None = None
+
+    @property
+    def culprits(self) -> Culprits | None:
+        """Who changed the gradient on the way that the verdict judges, see `engine.culprits`."""
+        from engine.culprits import culprits
+
+        return culprits(self)

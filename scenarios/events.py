@@ -52,8 +52,6 @@ def frame_event(frame: Frame) -> Event:
     Evaluation is on what is never trained on, null at steps where nobody looked.
     null stands for the logarithm of an exact zero, and for whatever an overflow made meaningless.
     """
-    from engine.culprits import culprits
-
     hidden, pre = frame.log10_grad_h, frame.log10_grad_a
     return {
         "event": "frame",
@@ -76,7 +74,7 @@ def frame_event(frame: Frame) -> Event:
         "saturated_fraction": _shares(frame.saturated_fraction),
         "overflow": _place(frame.overflow),
         **verdict_fields(frame.verdict),
-        "culprits": culprits_fields(culprits(frame)),
+        "culprits": culprits_fields(frame.culprits),
         "seconds": round(frame.seconds, 6),
     }
 

@@ -256,12 +256,11 @@ def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
 
 def _judge(run: Run, frame: Frame) -> None:
     from engine.architectures import ARCHITECTURES
-    from engine.culprits import culprits
     from tui.words import blame, meaning, sentence
 
     name, _, numbers = sentence(frame.verdict, run.scenario.run.dtype).partition(": ")
     write(f"{styled(name, *VERDICT_STYLES[name])}: {numbers}")
-    found = culprits(frame)
+    found = frame.culprits
     if found is not None:
         layer = ARCHITECTURES[run.scenario.network.kind].layer
         write(f"  {blame(found, layer.hop_weight)}")
