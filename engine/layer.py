@@ -358,8 +358,12 @@ class Layer(ABC):
         chosen = np.where(kept, first, np.rint(np.maximum(product, largest - TRUSTED)))
         exponent: Exponents = chosen.astype(np.int64)
         shift = np.where(alive, gradient.exponent - exponent[:, None], 0)
-        for data in (gradient.data, *also):
-            multiply_by_power(self.backend, data, shift)
+        # Mostly the steps near the loss have this scale already.
+        off = np.flatnonzero(shift.any(axis=0))
+        if off.size:
+            steps = slice(int(off[0]), int(off[-1]) + 1)
+            for data in (gradient.data, *also):
+                multiply_by_power(self.backend, data[:, steps], shift[:, steps])
         return exponent
 
 
