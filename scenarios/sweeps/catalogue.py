@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from scenarios.errors import ScenarioError, nearest_of
+from scenarios.numbered import find_in, paths_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,22 +46,8 @@ def find(source: str | Path) -> str:
 
     Raises ScenarioError, with the nearest name, where a text is neither.
     """
-    if not isinstance(source, str):
-        return str(source)
-    paths = _paths()
-    if source in paths:
-        return paths[source]
-    if source.endswith(".toml") or os.sep in source or os.path.exists(source):
-        return source
-    allowed = "neither a sweep of the catalogue nor a file"
-    raise ScenarioError(source or '""', allowed, nearest=nearest_of(source, paths))
+    return find_in(_paths(), source, "sweep")
 
 
 def _paths() -> dict[str, str]:
-    # 010-mlp-tanh-depth.toml is mlp-tanh-depth, the tenth or so to read.
-    found = {}
-    for file in sorted(os.listdir(FOLDER)):
-        number, _, rest = file.partition("-")
-        if number.isdigit() and rest.endswith(".toml"):
-            found[rest.removesuffix(".toml")] = os.path.join(FOLDER, file)
-    return found
+    return paths_in(FOLDER)
