@@ -80,9 +80,7 @@ class RecurrentWeightsView(View):
         return self._plane(found, size)
 
     def _note(self, size: Size, text: str) -> list[Strip]:
-        lines = textwrap.wrap(text, max(size.width - 2, 1))
-        blank = [Strip.blank(size.width)] * max((size.height - len(lines)) // 2, 0)
-        return [*blank, *(line_of(size.width, (f"  {line}", self._ink("axis"))) for line in lines)]
+        return self.note(size, text, self._ink("axis"))
 
     def _histograms(self, found: DrawnWeights, size: Size) -> list[Strip]:
         """|u| on the left, its power on the right."""

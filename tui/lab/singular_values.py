@@ -76,9 +76,7 @@ class SingularValuesView(View):
         return [*legend, *self._picture(found, size.width, max(size.height - len(legend), 2))]
 
     def _note(self, size: Size, text: str) -> list[Strip]:
-        lines = textwrap.wrap(text, max(size.width - 2, 1)) or [""]
-        blank = [Strip.blank(size.width)] * max((size.height - len(lines)) // 2, 0)
-        return [*blank, *(line_of(size.width, (f"  {line}", self._ink("axis"))) for line in lines)]
+        return self.note(size, text, self._ink("axis"))
 
     def _picture(self, found: JacobianSpectrum, width: int, height: int) -> list[Strip]:
         inner, rows = max(width - GUTTER - 1, 1), max(height - 1, 1)

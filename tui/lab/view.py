@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from tui.strips import StripWidget
+from textual.strip import Strip
+
+from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
+    from rich.style import Style
+    from textual.geometry import Size
+
     from tui.lab.live import Extra, LiveRun
     from tui.terminal import Colours
 
@@ -45,6 +52,12 @@ class View(StripWidget):
             self.entitle(f"{self.title_word}: {self.title(run)}")
         self.redraw()
 
+    @abstractmethod
     def title(self, run: LiveRun) -> str:
         """What the axes of the picture are, in a few words."""
-        raise NotImplementedError
+
+    def note(self, size: Size, text: str, style: Style) -> list[Strip]:
+        """A few words in place of a picture, half way down."""
+        lines = textwrap.wrap(text, max(size.width - 2, 1)) or [""]
+        blank = [Strip.blank(size.width)] * max((size.height - len(lines)) // 2, 0)
+        return [*blank, *(line_of(size.width, (f"  {line}", style)) for line in lines)]
