@@ -2,6 +2,7 @@
 # make test   sets up .venv and runs the tests (with PyTorch beside them after `make peers`)
 # make lint   sets up .venv and runs the linter, the formatter check and the strict type check
 # make bench  sets up .venv with PyTorch and prints the benchmark tables
+# make picture  sets up .venv and draws the README's picture
 
 VENV ?= .venv
 PYTEST_ARGS ?= -n logical --maxprocesses 8
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: lab test lint bench peers clean
+.PHONY: lab test lint bench picture peers clean
 
 lab: $(VENV)/.lab
 	@$(BIN)/nablascope
@@ -31,6 +32,9 @@ bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.app_latency
 	$(BIN)/python -m tests.benchmarks.wire
 	$(BIN)/python -m tests.benchmarks.drawing
+
+picture: $(VENV)/.tests
+	$(BIN)/python -m tests.app.picture
 
 peers: $(VENV)/.peers
 
