@@ -100,6 +100,11 @@ WORKLOADS = {
         InitSpec(weight_scale=0.5, recurrent_scale=math.sqrt(2.0)),
         {("loop", 2): 9.9, ("loop", 1): 4.2, ("nn", 2): 3.7, ("nn", 1): 3.0},
     ),
+    "W8": Workload(
+        "CNN relu, 100 layers, 64 channels, 32x32, batch 16",
+        NetworkSpec("cnn", "relu", 100, 64, 16, (32, 32, 64)),
+        InitSpec(weight_scale=math.sqrt(2.0)),
+    ),
 }
 
 
