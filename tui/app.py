@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from textual.color import Color
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal
+from tui.modes import LAB, LEARN, MODES
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
 from tui.wire import Wire
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
     from scenarios.worker import Worker
     from tui.lab.screen import LabScreen
 
-
-#: The name under which the lesson keeps its place while another screen is shown.
-LEARN = "learn"
 
 #: Seconds that leaving may take at most on a link whose answers are slow.
 QUIT_PATIENCE = 2.0
@@ -80,11 +79,15 @@ class NablascopeApp(App[None]):
 
     TITLE = "nablascope"
     CSS_PATH = Path(__file__).with_name("app.tcss")
+    DEFAULT_MODE = LAB
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = App.COMMANDS | {_scenario_provider, _page_provider, _setting_provider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
-        Binding("L", "learn", "learn", tooltip="The lesson, from the first question on"),
+        *(
+            Binding(mode.key, f"switch_mode('{mode.name}')", mode.title, False, tooltip=mode.about)
+            for mode in MODES
+        ),
         Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
         Binding("s", "save_picture", "Save picture", show=False),
         Binding("w", "save_scenario", "Write scenario", show=False),
@@ -123,17 +126,18 @@ class NablascopeApp(App[None]):
         for theme in (DARK, LIGHT, ANSI):
             self.register_theme(theme)
         self.theme = DARK.name if self.colours == Colours.MANY else ANSI.name
+        for mode in MODES:
+            self.add_mode(mode.name, partial(mode.make, self))
 
-    def get_default_screen(self) -> Screen[Any]:
-        """The Lab."""
+    def first_scenario(self) -> Scenario:
+        """What the Lab opens with."""
         from scenarios.catalogue import names
         from scenarios.scenario import load
-        from tui.lab.screen import LabScreen
 
         scenario = self._scenario or load(names()[0])
         if self.device is not None:
             scenario = scenario.with_changes({"run.device": self.device}, source="--device")
-        return LabScreen(scenario, self.size)
+        return scenario
 
     def get_css_variables(self) -> dict[str, str]:
         """Textual's, and two greys between foreground and background that need no blending."""
@@ -226,17 +230,14 @@ class NablascopeApp(App[None]):
 
         self.push_screen(HelpScreen())
 
-    def action_learn(self, page: str | None = None) -> None:
-        """Open the lesson where it was left, or at a page."""
+    def open_page(self, name: str) -> None:
+        """Open the lesson at a page."""
         from tui.learn.screen import LearnScreen
 
-        if not self.is_screen_installed(LEARN):
-            self.install_screen(LearnScreen(self.size), LEARN)
-        if not isinstance(self.screen, LearnScreen):
-            self.push_screen(LEARN)
-        lesson = self.get_screen(LEARN)
-        if page is not None and isinstance(lesson, LearnScreen):
-            lesson.open_page(page)
+        self.switch_mode(LEARN)
+        lesson = self.get_screen_stack(LEARN)[0]
+        assert isinstance(lesson, LearnScreen)
+        lesson.open_page(name)
 
     def run_scenario(self, name: str) -> None:
         """Run a scenario of the catalogue, in the Lab."""
@@ -252,14 +253,15 @@ class NablascopeApp(App[None]):
 
     @property
     def lab(self) -> LabScreen:
-        """The Lab, whatever else is shown on top of it."""
+        """The Lab, whatever else is shown."""
         from tui.lab.screen import LabScreen
 
-        lab = self.screen_stack[0]
+        lab = self.get_screen_stack(LAB)[0]
         assert isinstance(lab, LabScreen)
         return lab
 
     def _show_lab(self) -> LabScreen:
+        self.switch_mode(LAB)
         while len(self.screen_stack) > 1:
             self.pop_screen()
         return self.lab

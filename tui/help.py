@@ -52,9 +52,12 @@ cursor, digits are typed into it: go through x there.
 Pin a run (p), choose another in the catalogue, and compare. Turn the weight scale with the arrow \
 keys and find the value where the line is level. Add layers. Swap sigmoid for relu.
 
+[b $accent]The screens[/]  (the tabs at the top)
+[b]G[/] the Lab, [b]L[/] the lesson. Each stays as it was left while you look at another.
+
 [b $accent]The lesson[/]  (L)
 Why gradients vanish and explode, a page at a time. Left and right turn a page's knob, tab takes \
-the next knob, space reads on, n and p turn the page, o runs it in the Lab, escape comes back.
+the next knob, space reads on, n and p turn the page, o runs it in the Lab, escape leads back.
 
 [b $accent]Keys[/]
   tab          catalogue and controls      up, down     move

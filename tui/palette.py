@@ -71,7 +71,7 @@ class PageProvider(_Goals):
         from scenarios.lesson.pages import PAGES, number_of
 
         for page in PAGES:
-            opened = partial(app.action_learn, page.name)
+            opened = partial(app.open_page, page.name)
             yield _Goal(f"Page {number_of(page)}: {page.title}", page.name, page.source, opened)
 
 

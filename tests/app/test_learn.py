@@ -14,6 +14,7 @@ from scenarios.lesson.pages import PAGES
 from tests.app.support import LabApp, ScriptedWorker, finished, until
 from tests.app.test_keys import text
 from tui.lab.screen import LabScreen
+from tui.lab.session import State
 from tui.learn.screen import LearnScreen
 from tui.terminal import Colours
 
@@ -48,6 +49,40 @@ async def test_opens_at_the_first_page_and_comes_back() -> None:
         assert "< 6< 7>" in screen
         await pilot.press("escape")
         assert isinstance(app.screen, LabScreen)
+
+
+async def test_keys_lead_to_every_screen_and_each_stays_as_it_was() -> None:
+    app = LabApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(pilot)
+        await pilot.press("v")
+        assert "[G Lab] " in text(app).splitlines()[0]
+        lab = text(app)
+        await read(pilot, "L", "4", "right")
+        assert " G Lab [L Learn]" in text(app).replace("  ", " ").splitlines()[0]
+        await read(pilot, "L")
+        assert "layers ◂ 11 ▸" in text(app)
+        await pilot.press("G")
+        await pilot.pause()
+        assert text(app) == lab
+        await read(pilot, "L")
+        assert "layers ◂ 11 ▸" in text(app)
+        # A dialogue has the keys to itself.
+        await pilot.press("c", "G")
+        assert app.current_mode == "learn"
+
+
+async def test_a_run_goes_on_unseen() -> None:
+    worker = ScriptedWorker(frames=2)
+    app = LabApp(worker=worker)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.lab.session.live is not None)
+        await read(pilot, "L")
+        worker.end()
+        await pilot.pause(0.05)
+        assert app.lab.session.state is State.RUNNING
+        await pilot.press("escape")
+        await until(pilot, lambda: app.lab.session.state is State.FINISHED)
 
 
 async def test_walking_through_the_positions_lights_up_columns() -> None:

@@ -19,6 +19,7 @@ from tui.lab.knobs import knobs_of, stepped
 from tui.lab.picture import Picture
 from tui.lab.remedies import KEYS, bindings_of_remedies
 from tui.lab.session import Session, State
+from tui.modes import LAB
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
 
@@ -82,7 +83,7 @@ class LabScreen(Screen[None]):
         from scenarios.catalogue import entries
 
         app = self.app
-        yield TitleBar(id="title")
+        yield TitleBar(LAB, id="title")
         with Horizontal(id="body"):
             with Vertical(id="side"):
                 yield Catalogue(entries(), id="catalogue")
@@ -117,8 +118,8 @@ class LabScreen(Screen[None]):
 
     def _tick(self) -> None:
         # A terminal that is still busy with the picture before gets none on top: dropped, not
-        # queued.
-        if self.app.output_pending:
+        # queued. Behind another screen the run goes on unseen.
+        if self.app.output_pending or self.app.current_mode != LAB:
             return
         news = self.session.poll()
         wanted = self._picture.view.wants

@@ -18,6 +18,7 @@ from tui.keybar import KeyBar
 from tui.learn.knobbar import KnobBar
 from tui.learn.notation import plain
 from tui.learn.view import PageView
+from tui.modes import LAB, LEARN
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
 
@@ -57,7 +58,7 @@ class LearnScreen(Screen[None]):
         Binding("p", "page(-1)", "Previous", show=False, tooltip="The page before"),
         Binding("c", "contents", "contents", tooltip="All pages"),
         Binding("enter,o", "open", "in the Lab", key_display="o", tooltip="Run this in the Lab"),
-        Binding("escape,L", "leave", "back", key_display="esc", tooltip="Back to the Lab"),
+        Binding("escape", "leave", "back", key_display="esc", tooltip="Back to the Lab"),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("pageup", "scroll_screen(-1)", "Up", show=False),
@@ -89,7 +90,7 @@ class LearnScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Few widgets: each draws its own lines."""
-        yield TitleBar(id="title")
+        yield TitleBar(LEARN, id="title")
         yield PageView(unicode=self.app.unicode, id="page")
         yield KnobBar(unicode=self.app.unicode, id="knobs")
         yield KeyBar(id="keys")
@@ -251,4 +252,4 @@ class LearnScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Back to the Lab; L returns to this page."""
-        self.app.pop_screen()
+        self.app.switch_mode(LAB)
