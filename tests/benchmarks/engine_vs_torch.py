@@ -55,6 +55,9 @@ AGREEMENT = 1e-9
 #: Bytes a workload's process may take, and its share of what is free if that is less.
 MEMORY, SHARE = 8e9, 0.5
 
+#: torch.nn's fused modules; IndRNN has none.
+MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+
 #: Seconds a rival runs untimed at the start of its turn, and about as many timed.
 TURN = 0.02
 
@@ -94,6 +97,17 @@ WORKLOADS = {
         InitSpec(scheme="recurrent_range"),
         {("loop", 2): 25.0, ("loop", 1): 31.0},
     ),
+    "W5": Workload(
+        "LSTM, T=300, H=128, batch 32",
+        NetworkSpec("lstm", "tanh", 1, 128, 32, (128,), time_steps=300),
+        InitSpec(),
+        {("loop", 2): 1.5, ("loop", 1): 1.5, ("nn", 2): 2.1, ("nn", 1): 0.75},
+    ),
+    "W6": Workload(
+        "GRU, T=300, H=128, batch 32",
+        NetworkSpec("gru", "tanh", 1, 128, 32, (128,), time_steps=300),
+        InitSpec(),
+    ),
     "W7": Workload(
         "RNN relu, T=100, H=64, batch 16",
         NetworkSpec("rnn", "relu", 1, 64, 16, (64,), time_steps=100),
@@ -125,13 +139,16 @@ class Contest:
         self.torch_x = torch.tensor(self.x[0])
         self.torch_target = torch.tensor(self.target[0])
         parameters = {name: value[0] for name, value in self.network.parameters.items()}
-        self.prototype = PROTOTYPES[spec.kind](spec, parameters, self.x[0], self.target[0])
+        self.prototype = None
+        if spec.kind in PROTOTYPES:
+            self.prototype = PROTOTYPES[spec.kind](spec, parameters, self.x[0], self.target[0])
         self.rivals: dict[str, Callable[[], object]] = {
             "engine": lambda: self.network.evaluate(self.x, self.target, statistics=False),
             "frame": lambda: self.network.evaluate(self.x, self.target),
-            "proto": self.prototype,
             "loop": {"mlp": self._mlp, "cnn": self._cnn}.get(spec.kind, self._indexed_loop),
         }
+        if self.prototype is not None:
+            self.rivals["proto"] = self.prototype
         if spec.time_steps > 1:
             self.rivals["tuned"] = self._tuned_loop
         if spec.kind == "cnn":
@@ -141,7 +158,7 @@ class Contest:
                 if leaf.ndim == 4:
                     kernel = leaf.detach().permute(3, 2, 0, 1).contiguous()
                     self.leaves[name] = kernel.requires_grad_()
-        if spec.kind == "rnn":
+        if spec.kind in MODULES:
             self._build_module()
             self.rivals["nn"] = self._module_step
         self.norms: torch.Tensor | None = None
@@ -149,13 +166,15 @@ class Contest:
     def check(self) -> dict[str, float]:
         """The largest relative difference of any parameter gradient, and of any norm."""
         fields = self.network.evaluate(self.x, self.target)
-        self.prototype()
-        gradients = self.prototype.gradients.items()
-        worst = {"proto": max(self._difference(name, value) for name, value in gradients)}
-        worst["proto norms"] = max(
-            float(np.abs(self.prototype.log10_grad_h - fields.log10_grad_h[0]).max()),
-            float(np.abs(self.prototype.log10_grad_a - fields.log10_grad_a[0]).max()),
-        )
+        worst: dict[str, float] = {}
+        if self.prototype is not None:
+            self.prototype()
+            gradients = self.prototype.gradients.items()
+            worst["proto"] = max(self._difference(name, value) for name, value in gradients)
+            worst["proto norms"] = max(
+                float(np.abs(self.prototype.log10_grad_h - fields.log10_grad_h[0]).max()),
+                float(np.abs(self.prototype.log10_grad_a - fields.log10_grad_a[0]).max()),
+            )
         for rival in ("loop", "tuned"):
             if rival not in self.rivals:
                 continue
@@ -207,54 +226,77 @@ class Contest:
         self._finish(h.mean(dim=(2, 3)), kept)
 
     def _indexed_loop(self) -> None:
-        u_or_matrix = "U" if self.spec.kind == "rnn" else "u"
+        def recur(a: torch.Tensor, h: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return a + (h @ weight if weight.ndim == 2 else weight * h)
 
-        def hop(a: torch.Tensor, t: int, before: torch.Tensor | None, layer: int) -> torch.Tensor:
-            if before is None:
-                return a[t]
-            weight = self.leaves[f"layer{layer}.{u_or_matrix}"]
-            return a[t] + (before @ weight if self.spec.kind == "rnn" else weight * before)
-
-        self._through_time(lambda a: a, hop)
+        self._through_time(lambda a: a, recur)
 
     def _tuned_loop(self) -> None:
-        def hop(
-            a: tuple[torch.Tensor, ...], t: int, before: torch.Tensor | None, layer: int
-        ) -> torch.Tensor:
-            if before is None:
-                return a[t]
-            if self.spec.kind == "rnn":
-                return torch.addmm(a[t], before, self.leaves[f"layer{layer}.U"])
-            return torch.addcmul(a[t], before, self.leaves[f"layer{layer}.u"])
+        def recur(a: torch.Tensor, h: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return (torch.addmm if weight.ndim == 2 else torch.addcmul)(a, h, weight)
 
-        self._through_time(lambda a: a.unbind(0), hop)
+        self._through_time(lambda a: a.unbind(0), recur)
 
-    def _through_time(self, split: Callable, hop: Callable) -> None:
+    def _through_time(self, split: Callable, recur: Callable) -> None:
         below, kept = self.torch_x, []
-        phi = torch.tanh if self.spec.activation == "tanh" else torch.relu
         for layer in range(1, self.spec.depth + 1):
-            weight, bias = self.leaves[f"layer{layer}.W"], self.leaves[f"layer{layer}.b"]
-            projected = torch.addmm(bias, below.reshape(-1, below.shape[-1]), weight)
+            own = {
+                name.partition(".")[2]: leaf
+                for name, leaf in self.leaves.items()
+                if name.startswith(f"layer{layer}.")
+            }
+            if "c" in own:
+                # The second bias of n alone, as wide as U.
+                own["c"] = F.pad(own["c"], (2 * self.spec.hidden_size, 0))
+            projected = torch.addmm(own["b"], below.reshape(-1, below.shape[-1]), own["W"])
             a = split(projected.view(*below.shape[:2], -1))
             states: list[torch.Tensor] = []
+            before = None
             for t in range(self.spec.time_steps):
-                h = phi(hop(a, t, states[-1] if states else None, layer))
-                h.retain_grad()
-                states.append(h)
+                before = self._cell(own, a[t], before, recur)
+                before[0].retain_grad()
+                states.append(before[0])
             kept.extend(states)
             below = torch.stack(states) if layer < self.spec.depth else below
         self._finish(kept[-1], kept)
 
+    def _cell(
+        self,
+        own: dict[str, torch.Tensor],
+        a: torch.Tensor,
+        before: tuple[torch.Tensor, ...] | None,
+        recur: Callable,
+    ) -> tuple[torch.Tensor, ...]:
+        """One time step: h, and c where there is one."""
+        if self.spec.kind in ("rnn", "indrnn"):
+            phi = torch.tanh if self.spec.activation == "tanh" else torch.relu
+            weight = own["U" if self.spec.kind == "rnn" else "u"]
+            return (phi(a if before is None else recur(a, before[0], weight)),)
+        if before is None:
+            before = (a.new_zeros(len(a), self.spec.hidden_size),) * 2
+        if self.spec.kind == "lstm":
+            i, f, g, o = recur(a, before[0], own["U"]).chunk(4, dim=-1)
+            c = torch.sigmoid(f) * before[1] + torch.sigmoid(i) * torch.tanh(g)
+            return torch.sigmoid(o) * torch.tanh(c), c
+        h, gates = before[0], 2 * self.spec.hidden_size
+        recalled = recur(own["c"], h, own["U"])
+        r, z = torch.sigmoid(a[:, :gates] + recalled[:, :gates]).chunk(2, dim=-1)
+        n = torch.tanh(a[:, gates:] + r * recalled[:, gates:])
+        return ((1.0 - z) * n + z * h,)
+
     def _build_module(self) -> None:
         inputs, width = self.spec.input_shape[0], self.spec.hidden_size
         dtype = self.torch_x.dtype
-        self.module = torch.nn.RNN(inputs, width, nonlinearity=self.spec.activation, dtype=dtype)
+        options = {"nonlinearity": self.spec.activation} if self.spec.kind == "rnn" else {}
+        self.module = MODULES[self.spec.kind](inputs, width, dtype=dtype, **options)
         self.readout = torch.nn.Linear(width, 1, dtype=dtype)
         with torch.no_grad():
             self.module.weight_ih_l0.copy_(self.leaves["layer1.W"].T)
             self.module.weight_hh_l0.copy_(self.leaves["layer1.U"].T)
             self.module.bias_ih_l0.copy_(self.leaves["layer1.b"])
             self.module.bias_hh_l0.zero_()
+            if "layer1.c" in self.leaves:
+                self.module.bias_hh_l0[-width:] = self.leaves["layer1.c"]
             self.readout.weight.copy_(self.leaves["readout.W"].T)
             self.readout.bias.zero_()
 
@@ -371,7 +413,7 @@ def report(name: str, thread_counts: list[int], seconds: float) -> None:
         line = f"{name:4}{workload.title:52}{count:4}{1e3 * median['engine']:9.2f}"
         for rival in ("frame", "proto", "loop", "tuned", "nn"):
             if rival not in median:
-                line += " " * {"loop": 23, "tuned": 16}.get(rival, 0)
+                line += " " * {"proto": 16, "loop": 23, "tuned": 16}.get(rival, 0)
                 continue
             line += f"{1e3 * median[rival]:9.2f}{median[rival] / median['engine']:7.2f}"
             if rival in ("loop", "nn"):
