@@ -36,6 +36,10 @@ is the gradient itself.
 multiplied by on their way. All in one bar at 10^0 is isometry: none vanishes, none explodes. A \
 bar over 0 counts directions that are lost altogether.
 
+[b $accent]Compare[/]  (c: the table, and back)
+A row for every run in the plot, told by its marker: verdict, decades from the loss to the far \
+end, the factor a hop, loss, what theory said of the network as drawn (≤ a bound), and who did it.
+
 [b $accent]Theory[/]
 The dashes are what the papers predict from the settings alone: a prediction (mean field), a \
 bound no gradient exceeds, or what one gate lets through. The line under the verdict says how far \
@@ -66,11 +70,12 @@ the next knob, space reads on, n and p turn the page, o runs it in the Lab, esca
   space        pause, go on, start again   n            one training step
   r            back to step 0              l            judge another layer
   v, V         next view, the one before   /            search the catalogue
-  p, P         pin, unpin                  ctrl+p       find anything
+  p, P         pin, unpin                  c            compare what is pinned
   x            remedies                    1-9, 0       one remedy, on or off
   m            every setting               i            the question in full
-  b            hide the left side          q            leave
+  b            hide the left side          ctrl+p       find anything
   s            save the picture (SVG)      w            save the scenario (TOML)
+  q            leave
 """
 
 

@@ -117,6 +117,18 @@ def clauses(found: Culprits, weights: str) -> list[tuple[str | None, str]]:
     return told
 
 
+def chief_culprit(found: Culprits, verdict: Verdict, weights: str) -> str:
+    """The part that most made the verdict, as in "phi' -60.2"; empty where nobody did harm."""
+    if found.killed is not None:
+        return part_name(found.killed[0], weights)
+    decades = {part: value for part, value in found.total.items() if value is not None}
+    if not decades or verdict.decades is None or verdict.name == "healthy":
+        return ""
+    pick = min if verdict.decades < 0.0 else max
+    part = pick(decades, key=lambda name: decades[name])
+    return f"{part_name(part, weights)} {decades[part]:+.1f}"
+
+
 def part_name(part: str, weights: str) -> str:
     """A part of a hop as a sentence names it."""
     return weights if part == "weights" else _PARTS.get(part, part)

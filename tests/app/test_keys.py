@@ -581,7 +581,7 @@ async def test_recurrent_weights_are_those_of_the_layer_judged() -> None:
         session = app.lab.session
         depth = session.live.layer
         # Backwards: on the way there the singular values would be asked for.
-        await pilot.press("V")
+        await pilot.press("V", "V")
         await until(pilot, lambda: worker.told[-1] == f"weights {depth}")
         worker.end()
         worker.looked(1, depth, "not finite")

@@ -218,6 +218,33 @@ def test_four_pinned(same_picture: Compare, size: Size) -> None:
     assert same_picture(LabApp(), terminal_size=size, run_before=pin_four)
 
 
+async def compare_four(pilot: Pilot[Any]) -> None:
+    await pin_four(pilot)
+    await pilot.press("c")
+    await pilot.pause()
+
+
+@both_sizes
+@pytest.mark.parametrize("theme", ["nablascope", "nablascope-light"])
+def test_compare(same_picture: Compare, size: Size, theme: str) -> None:
+    async def steps(pilot: Pilot[Any]) -> None:
+        pilot.app.theme = theme
+        await compare_four(pilot)
+
+    assert same_picture(LabApp(), terminal_size=size, run_before=steps)
+
+
+def test_compare_in_sixteen_colours(same_picture: Compare) -> None:
+    app = LabApp(colours=Colours.SIXTEEN)
+    assert same_picture(app, terminal_size=(80, 24), run_before=compare_four)
+
+
+def test_compare_in_ascii(same_picture: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = LabApp(colours=None, unicode=False)
+    assert same_picture(app, terminal_size=(80, 24), run_before=compare_four)
+
+
 @both_sizes
 @pytest.mark.parametrize(
     ("name", "changes", "key"),

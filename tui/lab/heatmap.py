@@ -19,11 +19,13 @@ from tui.strips import line_of
 from tui.terminal import Colours
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from engine.arrays import HostArray
-    from tui.lab.live import LiveRun
+    from tui.lab.live import LiveRun, Pin
 
 
 class GradientHeatmap(View):
@@ -40,11 +42,11 @@ class GradientHeatmap(View):
         self._halves = unicode and colours != Colours.NONE
         self._styles: dict[tuple[int, int], Style] = {}
 
-    def show(self, run: LiveRun | None) -> None:
+    def show(self, run: LiveRun | None, pins: Sequence[Pin] = ()) -> None:
         """Show a run's newest frame or its training so far."""
         if run is not None:
             self.set_class(run.recurrent and run.scenario.network.depth == 1, "-lone")
-        super().show(run)
+        super().show(run, pins)
 
     def title(self, run: LiveRun) -> str:
         return "layer x time step" if run.recurrent else "layer x training step"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.architectures import ARCHITECTURES
 from tui.lab.axis import StickyRange
+from tui.lab.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -223,12 +224,14 @@ class Pin:
         label: what the legend calls it.
         values: its profile when it was pinned; the loss end comes last.
         slot: which of the markers it has.
+        standing: how it stood when it was pinned.
     """
 
     run: int
     label: str
     values: HostArray
     slot: int
+    standing: Standing
 
     def shows(self, run: int, values: HostArray) -> bool:
         """Whether it is this run, or another one that came out the same."""

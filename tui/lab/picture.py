@@ -27,7 +27,7 @@ class Picture(Vertical):
         self.caption = Caption(id="caption")
         self._plot = GradientPlot(colours=colours, unicode=unicode, id="plot")
         self._views = [view(colours=colours, unicode=unicode) for view in VIEWS]
-        self._chosen = 0
+        self._chosen = self._before = 0
         self._verdict = VerdictBar(id="verdict")
 
     def compose(self) -> ComposeResult:
@@ -48,15 +48,15 @@ class Picture(Vertical):
         """Draw what the session has by now."""
         live = session.live
         self.show_curves(session)
-        self.view.show(live)
         self._verdict.show(live, session.device, session.pace.per_second)
         if live is not None:
             self._plot.entitle(_plot_title(live))
 
     def show_curves(self, session: Session) -> None:
-        """Draw the plot alone: other runs are pinned."""
+        """Draw plot and view alone: other runs are pinned."""
         note = "no picture: this run failed" if session.failure is not None else WAITING
         self._plot.show(session.live, session.curves, note)
+        self.view.show(session.live, session.curves)
 
     @property
     def view(self) -> View:
@@ -65,10 +65,18 @@ class Picture(Vertical):
 
     def turn_view(self, by: int, session: Session) -> None:
         """Show the view that comes `by` places after this one, going round."""
+        self._show_view((self._chosen + by) % len(self._views), session)
+
+    def toggle_view(self, kind: type[View], session: Session) -> None:
+        """Show the view of this kind; the one before it again where it is in sight already."""
+        wanted = next(number for number, view in enumerate(self._views) if type(view) is kind)
+        self._show_view(self._before if wanted == self._chosen else wanted, session)
+
+    def _show_view(self, number: int, session: Session) -> None:
         self.view.display = False
-        self._chosen = (self._chosen + by) % len(self._views)
+        self._before, self._chosen = self._chosen, number
         self.view.display = True
-        self.view.show(session.live)
+        self.view.show(session.live, session.curves)
 
     def show_failure(self, line: str | None) -> None:
         """Say why a run did not come about, None if it did."""

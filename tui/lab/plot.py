@@ -60,7 +60,7 @@ class GradientPlot(StripWidget):
         super().__init__(id=id)
         self._colours = colours
         self._unicode = unicode
-        self._markers = MARKERS if unicode else ASCII_MARKERS
+        self._markers = markers(unicode)
         self._run: LiveRun | None = None
         self._pins: Sequence[Pin] = ()
         self._note = WAITING
@@ -250,6 +250,11 @@ class GradientPlot(StripWidget):
             left, right, numbers = ends_of(run.recurrent, span, inner)
         text = axis.x_labels(inner, span, left, right, numbers)
         return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+
+
+def markers(unicode: bool) -> str:
+    """One for each slot."""
+    return MARKERS if unicode else ASCII_MARKERS
 
 
 def has_room_for_points(span: int, width: int) -> bool:

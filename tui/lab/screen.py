@@ -51,6 +51,7 @@ class LabScreen(Screen[None]):
         Binding(
             "V", "turn_view(-1)", "View", show=False, tooltip="The view before it, under the plot"
         ),
+        Binding("c", "compare", "compare", show=False, tooltip="The runs in the plot as a table"),
         Binding("x", "remedies", "cure", tooltip="What could be done about it: the remedies"),
         *bindings_of_remedies(),
         Binding("P", "unpin", "Unpin", show=False, tooltip="Let the latest pinned run go"),
@@ -328,6 +329,13 @@ class LabScreen(Screen[None]):
         """Another view under the plot."""
         self._picture.turn_view(by, self.session)
         # It may want something that nobody has asked for yet.
+        self._timer.resume()
+
+    def action_compare(self) -> None:
+        """The runs in the plot as a table, or the view before it again."""
+        from tui.lab.compare import CompareView
+
+        self._picture.toggle_view(CompareView, self.session)
         self._timer.resume()
 
     def action_next_layer(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scenarios.fields import KIND
 from tui.lab.knobs import DEVICE
 from tui.lab.live import BEFORE_SLOT, MAX_PINS, Extra, LiveRun, Pace, Pin
+from tui.lab.standing import standing
 
 if TYPE_CHECKING:
     from engine.frame import Frame
@@ -318,7 +319,7 @@ class Session:
             return "Four runs are pinned, and no more fit: P lets the latest go."
         free = set(range(MAX_PINS)) - {pin.slot for pin in self.pins}
         slot = min(free) if same is None else same.slot
-        pin = Pin(live.number, label, values, slot)
+        pin = Pin(live.number, label, values, slot, standing(live, live.latest))
         self.pins = [*(p for p in self.pins if p is not same), pin]
         return None
 
@@ -346,4 +347,5 @@ def _pin_of_before(run: LiveRun) -> Pin:
     verdict = run.judged(frame)
     was = verdict.name if verdict.decades is None else power(verdict.decades)
     when = ", step 0" if frame is not run.latest else ""
-    return Pin(run.number, f"before{when}: {was}", run.profile(frame).copy(), BEFORE_SLOT)
+    label = f"before{when}: {was}"
+    return Pin(run.number, label, run.profile(frame).copy(), BEFORE_SLOT, standing(run, frame))

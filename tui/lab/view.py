@@ -11,10 +11,12 @@ from textual.strip import Strip
 from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.style import Style
     from textual.geometry import Size
 
-    from tui.lab.live import Extra, LiveRun
+    from tui.lab.live import Extra, LiveRun, Pin
     from tui.terminal import Colours
 
 
@@ -30,6 +32,7 @@ class View(StripWidget):
         hint: for those who have a mouse.
         wants: what it shows beside the frames, which costs extra.
         run: what it shows, None before there is a first frame.
+        pins: the runs beside it in the plot.
     """
 
     DEFAULT_CLASSES = "view"
@@ -42,12 +45,13 @@ class View(StripWidget):
         super().__init__(id=self.name_id)
         self.colours, self.unicode = colours, unicode
         self.run: LiveRun | None = None
+        self.pins: Sequence[Pin] = ()
         self.tooltip = self.hint
         self.border_title = self.title_word
 
-    def show(self, run: LiveRun | None) -> None:
+    def show(self, run: LiveRun | None, pins: Sequence[Pin] = ()) -> None:
         """Show a run as it is now; called for the view in sight alone."""
-        self.run = run
+        self.run, self.pins = run, pins
         if run is not None:
             self.entitle(f"{self.title_word}: {self.title(run)}")
         self.redraw()

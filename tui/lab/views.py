@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.lab.compare import CompareView
 from tui.lab.culprits import CulpritsView
 from tui.lab.heatmap import GradientHeatmap
 from tui.lab.recurrent_weights import RecurrentWeightsView
@@ -14,4 +15,5 @@ VIEWS: tuple[type[View], ...] = (
     CulpritsView,
     SingularValuesView,
     RecurrentWeightsView,
+    CompareView,
 )
