@@ -28,7 +28,7 @@ What a hop is made of, in the order in which the gradient meets it:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -60,6 +60,18 @@ class Culprits:
     total: dict[str, float | None]
     killed: tuple[str, int] | None
 
+    def between(self, near: int, far: int) -> Culprits:
+        """The same of the hops from place `near` to place `far`, nearer to the input, alone.
+
+        Places count from 1. Raises ValueError where no hop lies between them.
+        """
+        places = 1 + len(next(iter(self.parts.values())))
+        if not 1 <= far < near <= places:
+            raise ValueError(f"no hop leads from place {near} to place {far} of {places}")
+        parts = {name: gains[far - 1 : near - 1] for name, gains in self.parts.items()}
+        killed = self.killed if self.killed and far < self.killed[1] <= near else None
+        return replace(self, parts=parts, total=_totals(parts), killed=killed)
+
 
 def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
     """Split every hop of a frame; None where there is no hop or the forward pass overflowed.
@@ -90,15 +102,19 @@ def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
             parts[name] = after - before
             before = after
         parts[last] = span[:-1] - before
-    sums = {name: float(gains.sum()) for name, gains in parts.items()}
     return Culprits(
         axis=axis,
         layer=chosen,
         of=of,
         parts=parts,
-        total={name: value if math.isfinite(value) else None for name, value in sums.items()},
+        total=_totals(parts),
         killed=_killer(span, parts),
     )
+
+
+def _totals(parts: dict[str, HostArray]) -> dict[str, float | None]:
+    sums = {name: float(gains.sum()) for name, gains in parts.items()}
+    return {name: value if math.isfinite(value) else None for name, value in sums.items()}
 
 
 def _points(frame: Frame) -> tuple[list[tuple[str, HostArray]], str]:

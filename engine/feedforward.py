@@ -70,6 +70,8 @@ class FeedForwardLayer(Layer):
         phi = self.arrays.own.get("phi", self.arrays.own["h"])
         probe = self.probe
         self.rescale(gradient, probe.log2_grad_h)
+        if self.witness is not None:
+            self.witness(gradient.data, gradient.exponent, slice(0, 1))
         slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
         self.activation.slope(xp, a, phi, slope)
         self._probe_saturation(slope, slice(0, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from engine.activations import ACTIVATIONS, Activation
 from engine.arrays import Array
@@ -21,7 +21,7 @@ from engine.magnitude import (
 from engine.normalisation import Normaliser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from engine.spec import NetworkSpec
 
 Shape = tuple[int, ...]
+#: Called with dL/dh of n steps, (S, n, B, *features), its exponents, (S, n), and the steps.
+Witness: TypeAlias = "Callable[[Array, Exponents, slice], None]"
 
 #: |log2 RMS| a layer's gradient may have before the next hop: far from the dtype's ends, since a
 #: single hop through saturated units can cost a hundred powers of two.
@@ -145,6 +147,7 @@ class Layer(ABC):
     Attributes:
         recurrent: whether h_t depends on h_{t-1}.
         gates: names of the blocks of columns in W, a and b; () for a cell with a single a.
+        squashes: the activation of each gate.
         path: names of further points on a hop whose gradient is measured (`Fields.log10_path`), to
             which `points` adds those of normalisation and skips.
         forget_gate: the gate whose bias keeps memory alive, None where there is none.
@@ -155,6 +158,7 @@ class Layer(ABC):
 
     recurrent: ClassVar[bool]
     gates: ClassVar[tuple[str, ...]] = ()
+    squashes: ClassVar[tuple[str, ...]] = ()
     path: ClassVar[tuple[str, ...]] = ()
     forget_gate: ClassVar[str | None] = None
     fixed_activation: ClassVar[str | None] = None
@@ -183,6 +187,8 @@ class Layer(ABC):
         self.stream: SkipStream | None = None
         #: Whether a backward pass fills the parameters' gradients; the network sets it.
         self.fills_gradients = True
+        #: Shown dL/dh of every step as a backward pass gets to it; set to look at single values.
+        self.witness: Witness | None = None
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 

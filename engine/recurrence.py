@@ -259,6 +259,8 @@ class RecurrentLayer(Layer):
                         log2_point = log2_rms(self.backend, point[:, cut:])
                         probe.log2_path[name][:, kept] = log2_point + scale[:, None]
                     exponents[:, kept] = scale[:, None]
+                    if self.witness is not None:
+                        self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
                     above = size[:, cut]
                 # A step reached inside the loop has its external part; one at its end has not.
                 stop, resumed = low + cut, cut > 0

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from engine.layer import LayerPlan, Shape
     from engine.spec import NetworkSpec
 
-#: What squashes each gate, in the order of `GRULayer.gates`.
-_SQUASHES = ("sigmoid", "sigmoid", "tanh")
-
 
 class GRULayer(MatrixRecurrence):
     """An update gate z that carries h on, beside a candidate n that r lets see h."""
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    squashes: ClassVar[tuple[str, ...]] = ("sigmoid", "sigmoid", "tanh")
     path: ClassVar[tuple[str, ...]] = ("kept",)
     forget_gate: ClassVar[str | None] = "z"
     fixed_activation: ClassVar[str | None] = "tanh"
@@ -79,7 +77,7 @@ class GRULayer(MatrixRecurrence):
         slope = self.shared("slope", a.shape)
         parts = [slice(m * size, (m + 1) * size) for m in range(3)]
         shares = []
-        for part, name in zip(parts, _SQUASHES, strict=True):
+        for part, name in zip(parts, self.squashes, strict=True):
             phi = ACTIVATIONS[name]
             phi.slope(xp, a[..., part], gates[..., part], slope[..., part])
             if self.statistics:

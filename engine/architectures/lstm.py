@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from engine.layer import LayerPlan, Shape
     from engine.spec import NetworkSpec
 
-#: What squashes each gate, in the order of `LSTMLayer.gates`.
-_SQUASHES = ("sigmoid", "sigmoid", "tanh", "sigmoid")
-
 
 class LSTMLayer(MatrixRecurrence):
     """A cell state c that the forget gate carries on, beside the h that the gates read."""
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    squashes: ClassVar[tuple[str, ...]] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
     path: ClassVar[tuple[str, ...]] = ("c", "kept")
     forget_gate: ClassVar[str | None] = "f"
     states: ClassVar[int] = 2
@@ -72,7 +70,7 @@ class LSTMLayer(MatrixRecurrence):
         i, f, g, o = (gates[..., part] for part in parts)
         shares = []
         # A gate's dL/da is its slope times what the gate multiplies.
-        for part, name, partner in zip(parts, _SQUASHES, (g, c_before, i, tanh_c), strict=True):
+        for part, name, partner in zip(parts, self.squashes, (g, c_before, i, tanh_c), strict=True):
             phi, own_slope = ACTIVATIONS[name], slope[..., part]
             phi.slope(xp, a[..., part], gates[..., part], own_slope)
             if self.statistics:

@@ -21,12 +21,16 @@ AVAILABLE = np.finfo(WIDE).maxexp > 10000
 
 @dataclass(frozen=True)
 class Truth:
-    """Magnitudes are log10 RMS, fields of shape (layers, time_steps)."""
+    """Magnitudes are log10 RMS, fields of shape (layers, time_steps).
+
+    `grad_h` holds dL/dh itself, (B, H), by layer and time step from 1.
+    """
 
     log10_grad_h: np.ndarray
     log10_grad_a: np.ndarray
     log10_grad_params: dict[str, float]
     largest_h: np.ndarray
+    grad_h: dict[tuple[int, int], np.ndarray]
 
 
 def truth(
@@ -72,6 +76,7 @@ def truth(
     above = [[np.zeros_like(step) for step in states] for states in h]
     above[-1][-1] = error @ p["readout.W"].T
     stream = WIDE(0)
+    every: dict[tuple[int, int], np.ndarray] = {}
     for layer in range(depth, 0, -1):
         after = np.zeros_like(above[layer - 1][0])
         grads_a = np.zeros_like(projections[layer - 1])
@@ -82,6 +87,7 @@ def truth(
             if _skips(spec, read[layer - 1][t], grad_h):
                 skipped[t] = grad_h
             field_h[layer - 1, t] = log10_rms(grad_h)
+            every[layer, t + 1] = grad_h
             field_a[layer - 1, t] = log10_rms(grads_a[t])
             if spec.bias:
                 gradients[f"layer{layer}.b"] += grads_a[t].sum(axis=0)
@@ -114,6 +120,7 @@ def truth(
         log10_grad_a=field_a,
         log10_grad_params={name: log10_rms(value) for name, value in gradients.items()},
         largest_h=np.array([[float(np.abs(s).max()) for s in states] for states in h]),
+        grad_h=every,
     )
 
 

@@ -13,10 +13,15 @@ from tests.engine.reference import WIDE, log10_rms
 
 @dataclass(frozen=True)
 class GatedTruth:
-    """Magnitudes are log10 RMS, fields of shape (layers, time_steps)."""
+    """Magnitudes are log10 RMS, fields of shape (layers, time_steps).
+
+    `grad_h` holds dL/dh itself, (B, H), and `states` each step's gates, by layer and step from 1.
+    """
 
     log10_grad_h: np.ndarray
     log10_path: dict[str, np.ndarray]
+    grad_h: dict[tuple[int, int], np.ndarray]
+    states: dict[tuple[int, int], dict[str, np.ndarray]]
 
 
 def gated_truth(
@@ -35,12 +40,15 @@ def gated_truth(
     error = 2.0 * (below[-1] @ p["readout.W"] + p["readout.b"] - target) / WIDE(target.size)
     above = [np.zeros_like(h) for h in below]
     above[-1] = error @ p["readout.W"].T
+    every, gates = {}, {}
     for layer in reversed(range(spec.depth)):
         carried = (np.zeros_like(below[0]), np.zeros_like(below[0]))
         passed = []
         for t in reversed(range(spec.time_steps)):
             grad_h = above[t] + carried[0]
             field_h[layer, t] = log10_rms(grad_h)
+            every[layer + 1, t + 1] = grad_h
+            gates[layer + 1, t + 1] = kept[layer][t]
             points, grad_x, carried = back(
                 p, f"layer{layer + 1}.", kept[layer][t], grad_h, carried[1]
             )
@@ -48,7 +56,7 @@ def gated_truth(
                 path.setdefault(name, np.full(shape, -np.inf))[layer, t] = log10_rms(value)
             passed.insert(0, grad_x)
         above = passed
-    return GatedTruth(field_h, path)
+    return GatedTruth(field_h, path, every, gates)
 
 
 def _sigmoid(a):
