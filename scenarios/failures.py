@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import EngineError
 from scenarios.errors import ScenarioError
@@ -11,11 +12,18 @@ if TYPE_CHECKING:
     from engine.jacobian import JacobianSpectrum
     from scenarios.runner import Run
 
+Found = TypeVar("Found")
+
 
 def jacobian_or_reason(run: Run) -> JacobianSpectrum | str:
     """The run's singular values, or in one line why there are none."""
+    return found_or_reason(run.jacobian)
+
+
+def found_or_reason(look: Callable[[], Found]) -> Found | str:
+    """What a look at a network finds, or in one line why it finds nothing."""
     try:
-        return run.jacobian()
+        return look()
     except EngineError as error:
         return str(error)
     except Exception as error:

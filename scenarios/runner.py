@@ -23,8 +23,10 @@ from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
     from engine.arrays import Array, HostArray
+    from engine.inspection import Inspection
     from engine.jacobian import JacobianSpectrum
     from engine.network import Fields
+    from engine.weight_sizes import WeightSizes
     from scenarios.scenario import Scenario
 
 #: The keys that decide how much memory a network takes.
@@ -160,7 +162,23 @@ class Run:
         """
         from engine.jacobian import jacobian_spectrum
 
-        return jacobian_spectrum(self.network, self._seen()[None])
+        return jacobian_spectrum(self.network, self._batch()[0][None])
+
+    def inspect(self, layer: int, step: int) -> Inspection:
+        """One layer (from 1) at one time step (from 1) in full, of the last batch seen.
+
+        The network is left as it is. Raises ValueError, and ForwardOverflow.
+        """
+        from engine.inspection import inspect
+
+        inputs, targets = self._batch()
+        return inspect(self.network, self._upload(inputs), self._upload(targets), layer, step)
+
+    def weight_sizes(self) -> WeightSizes:
+        """How large the weights are that the gradient meets, see `engine.weight_sizes`."""
+        from engine.weight_sizes import weight_sizes
+
+        return weight_sizes(self.network)
 
     def lyapunov_exponents(self, count: int) -> HostArray:
         """The largest finite-time Lyapunov exponents of the network as it is now, in decades a
@@ -172,7 +190,7 @@ class Run:
 
         from engine.theory import leading_exponents
 
-        return leading_exponents(self.network, self._seen()[None], count) / math.log(10.0)
+        return leading_exponents(self.network, self._batch()[0][None], count) / math.log(10.0)
 
     def recurrent_weights(self, layer: int) -> HostArray:
         """What a layer's gradient is multiplied by from one time step to the one before: u (H,), or
@@ -182,12 +200,11 @@ class Run:
         array = self.network.parameters[f"layer{layer}.{name}"][0]
         return self._backend.to_host(array).astype("float64")
 
-    def _seen(self) -> Any:
+    def _batch(self) -> tuple[Any, Any]:
         """The last batch seen, or the first one to come."""
         if self.input is not None:
-            return self.input
-        inputs, _ = next(TASKS[self.scenario.task.name].batches(self.scenario))
-        return inputs
+            return self.input, self.target
+        return next(self._task.batches(self.scenario))
 
 
 def frame_of(scenario: Scenario, fields: Fields, cell: int, step: int, seconds: float) -> Frame:

@@ -18,19 +18,27 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
     from engine.frame import Frame
+    from engine.inspection import Inspection
     from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
+    from engine.weight_sizes import WeightSizes
     from scenarios.drawn import DrawnWeights, MatrixWeights
+    from scenarios.drift import Drift
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
+    from scenarios.tasks.base import Trivial
+
+#: What is added to as long as nobody asks.
+Pending = TypeVar("Pending", "Frames", "Drifted")
 
 #: Frames kept for a reader that does not ask for them.
 _PENDING_FRAMES = 256
@@ -47,12 +55,13 @@ _GRACE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run was set up: its device is open and its network drawn."""
+    """A run was set up: its device is open and its network drawn; `trivial` is its task's."""
 
     run: int
     scenario: Scenario
     device: dict[str, str | None]
     versions: dict[str, str]
+    trivial: Trivial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,28 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """The place asked for, layer `layer` at time step `time_step`, after training step `step`, or a
+    line that says why there is nothing; `seconds` is what the look took.
+    """
+
+    run: int
+    step: int
+    layer: int
+    time_step: int
+    found: Inspection | str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """Training steps and how large the weights were after them; comes unasked, now and then."""
+
+    run: int
+    sizes: list[tuple[int, WeightSizes]]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """All steps of a run are done; `event` is its end event, as in the JSON lines."""
 
@@ -112,7 +143,9 @@ class Failed:
     key: str | None
 
 
-Message: TypeAlias = Started | Frames | Predicted | Jacobian | Weights | Ended | Failed
+Message: TypeAlias = (
+    Started | Frames | Predicted | Jacobian | Weights | Inspected | Drifted | Ended | Failed
+)
 
 
 class Worker:
@@ -190,6 +223,10 @@ class Worker:
         """Ask for a layer's recurrent weights, at the step that the run is at then."""
         self._send(("weights", self._run, layer))
 
+    def inspect(self, layer: int, time_step: int) -> None:
+        """Ask for one place in full, at the step that the run is at then."""
+        self._send(("inspect", self._run, layer, time_step))
+
     def poll(self) -> list[Message]:
         """What has arrived since the last call; asks for more."""
         messages: list[Message] = []
@@ -258,6 +295,7 @@ class _Server:
         self._last: Frame | None = None
         self._scenario: Scenario | None = None
         self._prediction: Prediction | None = None
+        self._drift: Drift | None = None
         self._paused = False
         self._steps = 0
         self._outbox: list[Message] = []
@@ -293,12 +331,16 @@ class _Server:
                 self._linearise()
             case ("weights", run, layer) if run == self._run:
                 self._look_at_weights(layer)
+            case ("inspect", run, layer, time_step) if run == self._run:
+                self._inspect(layer, time_step)
             case ("pull",):
                 self._wanted = True
 
     def _begin(self, run: int, scenario: Scenario, paused: bool) -> None:
+        from scenarios.drift import Drift
         from scenarios.failures import describe
         from scenarios.runner import Run
+        from scenarios.tasks import TASKS
 
         self._run, self._prepared, self._frames, self._last = run, None, None, None
         self._scenario, self._prediction = scenario, None
@@ -309,8 +351,10 @@ class _Server:
         except Exception as error:
             self._outbox.append(Failed(run, *describe(error)))
             return
-        self._outbox.append(Started(run, scenario, prepared.device, prepared.versions))
+        trivial = TASKS[scenario.task.name].trivial(scenario) if scenario.training.steps else None
+        self._outbox.append(Started(run, scenario, prepared.device, prepared.versions, trivial))
         self._prepared, self._frames = prepared, prepared.frames()
+        self._drift = Drift(prepared)
 
     def _advance(self) -> None:
         from scenarios.events import end_event, theory_decades
@@ -325,18 +369,35 @@ class _Server:
             return
         if frame is None:
             self._frames = None
+            self._measure(last=True)
             self._predict()
             theory = theory_decades(self._scenario, self._last, self._prediction)
             self._outbox.append(Ended(self._run, end_event(self._last, theory=theory)))
             return
         self._last = frame
         self._steps = max(0, self._steps - 1)
-        pending = self._outbox[-1] if self._outbox else None
-        if not isinstance(pending, Frames):
-            pending = Frames(self._run, [])
-            self._outbox.append(pending)
-        pending.frames.append(frame)
-        del pending.frames[:-_PENDING_FRAMES]
+        frames = self._pending(Frames(self._run, [])).frames
+        frames.append(frame)
+        del frames[:-_PENDING_FRAMES]
+        self._measure()
+
+    def _measure(self, *, last: bool = False) -> None:
+        """Add the weights' sizes to what goes out if it is time for them, or if none follow."""
+        if self._drift is None or self._last is None:
+            return
+        sizes = self._drift.measure(self._last.step, last=last)
+        if sizes is not None:
+            drifted = self._pending(Drifted(self._run, [])).sizes
+            drifted.append((self._last.step, sizes))
+            del drifted[:-_PENDING_FRAMES]
+
+    def _pending(self, fresh: Pending) -> Pending:
+        """The message of this kind that waits to go out, a fresh one if there is none."""
+        for message in self._outbox:
+            if isinstance(message, type(fresh)):
+                return message
+        self._outbox.append(fresh)
+        return fresh
 
     def _linearise(self) -> None:
         """Add the singular values to what goes out."""
@@ -357,6 +418,18 @@ class _Server:
         found = look_at_weights(self._prepared, layer)
         seconds = time.perf_counter() - begin
         self._outbox.append(Weights(self._run, self._last.step, layer, found, seconds))
+
+    def _inspect(self, layer: int, time_step: int) -> None:
+        """Add one place in full to what goes out."""
+        if self._prepared is None or self._last is None:
+            return
+        from scenarios.failures import found_or_reason
+
+        begin = time.perf_counter()
+        found = found_or_reason(partial(self._prepared.inspect, layer, time_step))
+        seconds = time.perf_counter() - begin
+        step = self._last.step
+        self._outbox.append(Inspected(self._run, step, layer, time_step, found, seconds))
 
     def _predict(self) -> None:
         """Add the prediction to what goes out, once a run."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.tasks.base import Drawn
+from scenarios.tasks.base import Drawn, Trivial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,10 @@ class Adding(Drawn):
         steps = scenario.task.time_steps
         assert steps is not None
         return (1.0 / 3.0 + 2.0 / steps) / 2.0
+
+    def trivial(self, scenario: Scenario) -> Trivial:
+        # The variance of a sum of two values from U(0, 1).
+        return Trivial(1.0 / 6.0, "always 1")
 
     def draw(self, scenario: Scenario, rng: np.random.Generator) -> Batch:
         import numpy as np

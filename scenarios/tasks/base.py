@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 #: Examples held out by tasks that can draw as many as they like, rounded up to whole batches.
 HELD_OUT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Trivial:
+    """The best loss of an answer that never looks at the input, and what it answers."""
+
+    loss: float
+    answer: str
 
 
 class Task(ABC):
@@ -75,6 +84,10 @@ class Task(ABC):
     @abstractmethod
     def input_variance(self, scenario: Scenario) -> float:
         """Mean square of an input's entries over batch and time, which theory starts from."""
+
+    @abstractmethod
+    def trivial(self, scenario: Scenario) -> Trivial:
+        """What a network scores that has learnt nothing of how answers follow from inputs."""
 
     @abstractmethod
     def batches(self, scenario: Scenario, start: int = 0) -> Iterator[Batch]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.tasks.base import Drawn, one_hot
+from scenarios.tasks.base import Drawn, Trivial, one_hot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,9 @@ class Copy(Drawn):
     def input_variance(self, scenario: Scenario) -> float:
         # Of the inputs of every step one is 1.
         return 1.0 / (SYMBOLS + 2)
+
+    def trivial(self, scenario: Scenario) -> Trivial:
+        return Trivial(math.log(SYMBOLS), f"one symbol in {SYMBOLS} at random")
 
     def draw(self, scenario: Scenario, rng: np.random.Generator) -> Batch:
         import numpy as np

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from scenarios.images import SIDE, read_images
-from scenarios.tasks.base import Task, data_generator, one_hot
+from scenarios.tasks.base import Task, Trivial, data_generator, one_hot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,9 @@ class Digits(Task):
 
     def input_variance(self, scenario: Scenario) -> float:
         return read_images(scenario).mean_square
+
+    def trivial(self, scenario: Scenario) -> Trivial:
+        return Trivial(math.log(10.0), "one digit in ten at random")
 
     def batches(self, scenario: Scenario, start: int = 0) -> Iterator[Batch]:
         import numpy as np

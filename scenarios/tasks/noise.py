@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from scenarios.tasks.base import Task, data_generator
+from scenarios.tasks.base import Task, Trivial, data_generator
 
 if TYPE_CHECKING:
     from engine.architectures import Architecture
@@ -39,6 +39,10 @@ class Noise(Task):
 
     def input_variance(self, scenario: Scenario) -> float:
         return 1.0
+
+    def trivial(self, scenario: Scenario) -> Trivial:
+        _, target = next(self.batches(scenario))
+        return Trivial(float((target.astype("float64") ** 2).mean()), "always 0")
 
     def batches(self, scenario: Scenario, start: int = 0) -> Iterator[Batch]:
         draw = data_generator(scenario)

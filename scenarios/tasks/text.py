@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from scenarios.errors import ScenarioError, printable
-from scenarios.tasks.base import Task, data_generator, one_hot
+from scenarios.tasks.base import Task, Trivial, data_generator, one_hot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,14 @@ class Text(Task):
     def input_variance(self, scenario: Scenario) -> float:
         # Of the inputs of every step one is 1.
         return 1.0 / _corpus(scenario).alphabet
+
+    def trivial(self, scenario: Scenario) -> Trivial:
+        import numpy as np
+
+        corpus = _corpus(scenario)
+        counts = np.bincount(corpus.characters[: corpus.trained])
+        shares = counts[counts > 0] / corpus.trained
+        return Trivial(float(-(shares * np.log(shares)).sum()), "characters by how common they are")
 
     def batches(self, scenario: Scenario, start: int = 0) -> Iterator[Batch]:
         corpus, size = _corpus(scenario), scenario.task.batch_size

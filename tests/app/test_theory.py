@@ -6,7 +6,7 @@ import pytest
 
 from scenarios.predictions import predict
 from scenarios.scenario import load
-from scenarios.worker import Ended, Frames, Message, Predicted, Started, Worker
+from scenarios.worker import Drifted, Ended, Frames, Message, Predicted, Started, Worker
 from tests.app.support import LabApp, finished
 from tests.app.test_keys import text
 from tui.lab.canvas import dashed
@@ -137,7 +137,7 @@ def test_the_engine_predicts_once_after_the_first_frame(steps: int) -> None:
 def test_a_run_on_hold_is_predicted_too() -> None:
     worker = Worker("thread")
     worker.start(load("chain-sigmoid"), paused=True)
-    assert [type(m) for m in answers(worker, Predicted)] == [Started, Frames, Predicted]
+    assert [type(m) for m in answers(worker, Predicted)] == [Started, Frames, Drifted, Predicted]
     worker.close()
 
 

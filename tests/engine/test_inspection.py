@@ -73,14 +73,14 @@ def test_every_gradient_of_every_place(kind: str) -> None:
 @needs_long_double
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_magnitudes_that_no_float32_holds(kind: str) -> None:
-    spec = small_spec(kind, depth=1, time_steps=700, dtype="float32", batch_size=2)
+    spec = small_spec(kind, depth=1, time_steps=260, dtype="float32", batch_size=2)
     network = build(spec, InitSpec(weight_scale=0.02, recurrent_scale=0.02, forget_bias=-3.0))
     if kind == "indrnn":
         # Neurons alike: beside a slower one the gradient of a faster one is 0 in float32.
-        set_parameters(network, layer1_u=0.3)
+        set_parameters(network, layer1_u=0.05)
     x, target = problem(spec)
     true = truth_of(spec, network, x, target)
-    places = [1, 2, 350, 690, 700]
+    places = [1, 2, 130, 250, 260]
     assert reference.log10_rms(true.grad_h[1, 1]) < -300.0
     for step in places:
         found = inspect(network, x, target, 1, step).gradients

@@ -260,3 +260,27 @@ def test_the_sequence_is_as_long_as_the_digits_have_pixels() -> None:
     assert longer.task.time_steps == 784
     assert longer.with_changes({"task.file": ""}).task.time_steps == 64
     assert longer.with_changes({"task.name": "adding"}).task.time_steps == 784
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [("adding-rnn", 1 / 6), ("copy-rnn", np.log(8.0)), ("digits-indrnn", np.log(10.0))],
+)
+def test_what_a_guess_scores(name: str, loss: float) -> None:
+    made = scenario(name)
+    found = TASKS[made.task.name].trivial(made)
+    assert found.loss == pytest.approx(loss) and found.answer
+
+
+def test_the_trivial_answers_score_what_they_say() -> None:
+    noise = scenario("rnn-relu", task__batch_size=50)
+    _, target = next(TASKS["noise"].batches(noise))
+    assert TASKS["noise"].trivial(noise).loss == pytest.approx(float((target**2).mean()))
+    text = scenario("text-indrnn", task__batch_size=400)
+    _, target = next(TASKS["text"].batches(text))
+    found = TASKS["text"].trivial(text)
+    assert found.loss < np.log(target.shape[-1])
+    # Answering with the characters' shares in many windows of the same text.
+    shares = target.mean(axis=(0, 1))
+    kept = shares > 0
+    assert -(shares[kept] * np.log(shares[kept])).sum() == pytest.approx(found.loss, rel=0.02)
