@@ -115,6 +115,11 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
     return _NetworkPlan(layers, shared, parameters)
 
 
+def parameter_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """The shape of every parameter, without a stack axis."""
+    return _plan(spec, 1).parameters
+
+
 def workspace_bytes(spec: NetworkSpec, cells: int = 1, slots: int = 0) -> int:
     """Bytes that `Network` allocates for `cells` stacked networks, input and target included.
 

@@ -22,7 +22,12 @@ def leave_one_core(environ: MutableMapping[str, str]) -> None:
 
 def one_thread(environ: MutableMapping[str, str]) -> None:
     """Ask for one thread, for a process that works beside others on every core."""
-    environ.update(dict.fromkeys(_VARIABLES, "1"))
+    use_threads(environ, 1)
+
+
+def use_threads(environ: MutableMapping[str, str], count: int) -> None:
+    """Ask for so many threads, whatever was asked for before."""
+    environ.update(dict.fromkeys(_VARIABLES, str(count)))
 
 
 def cores() -> int:

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from scenarios.blas import blas
 from scenarios.threads import cores, leave_one_core
 from tui.commands.console import speaks_unicode, styled, write
 
@@ -103,39 +104,6 @@ def _cupy_version() -> str | None:
     return f"{version(packages[0])} ({packages[0]})" if packages else None
 
 
-def blas() -> dict[str, Any]:
-    """The library behind NumPy's matrix products, and the threads it may use, if it tells."""
-    import numpy as np
-
-    config: Any = np.show_config(mode="dicts")
-    build = config.get("Build Dependencies", {}).get("blas", {})
-    return {
-        "name": build.get("name"),
-        "version": build.get("version"),
-        "threads": _openblas_threads(),
-    }
-
-
-def _openblas_threads() -> int | None:
-    """Asked of the OpenBLAS that NumPy has loaded; None where there is another BLAS."""
-    import ctypes
-    from pathlib import Path
-
-    maps = Path("/proc/self/maps")
-    if not maps.exists():
-        return None
-    lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
-    paths = {line.split(maxsplit=5)[5] for line in lines if "openblas" in line}
-    for path in sorted(paths):
-        library = ctypes.CDLL(path)
-        for prefix in ("scipy_openblas", "openblas"):
-            for suffix in ("64_", ""):
-                ask = getattr(library, f"{prefix}_get_num_threads{suffix}", None)
-                if ask is not None:
-                    return int(ask())
-    return None
-
-
 def store() -> dict[str, Any]:
     """Where runs are stored, and how large that file is; it is not opened."""
     from scenarios.store.place import default_path
@@ -189,9 +157,14 @@ def _device_line(device: dict[str, Any]) -> str:
 
 def _blas_line(found: dict[str, Any]) -> str:
     name = " ".join(str(part) for part in (found["name"], found["version"]) if part)
-    threads = found["threads"]
+    threads, kernels = found["threads"], found["kernels"]
     plural = "" if threads == 1 else "s"
-    return (name or "unknown") + ("" if threads is None else f", {threads} thread{plural}")
+    parts = [name or "unknown"]
+    if kernels is not None:
+        parts.append(f"{kernels} kernels")
+    if threads is not None:
+        parts.append(f"{threads} thread{plural}")
+    return ", ".join(parts)
 
 
 def _gib(size: int) -> str:
