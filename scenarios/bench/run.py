@@ -28,13 +28,15 @@ class Plan:
         threads: numbers of threads, each timed in turn.
         seconds: for the rivals of one workload on one number of threads; the growth gets as many.
         device: "cpu", "cuda" or "cuda:N".
-        compiled: whether torch.compile takes part.
+        pytorch: whether PyTorch takes part; `machine` says whether it can.
+        compiled: whether torch.compile does, too.
         extra: further rivals by name.
     """
 
     threads: tuple[int, ...]
     seconds: float
     device: str = "cpu"
+    pytorch: bool = False
     compiled: bool = False
     extra: Mapping[str, ExtraRival] = field(default_factory=dict)
 
@@ -71,28 +73,25 @@ def bench(
 
     `tell` hears what is measured next, in a few words.
     """
-    with_pytorch = problem_with_pytorch() is None
     for workload in workloads:
         measured = Measured(workload)
         try:
-            _measure(measured, plan, with_pytorch, tell)
+            _measure(measured, plan, tell)
         except ChildError as error:
             measured.problems.append(str(error))
         yield measured
 
 
-def _measure(
-    measured: Measured, plan: Plan, with_pytorch: bool, tell: Callable[[str], None]
-) -> None:
+def _measure(measured: Measured, plan: Plan, tell: Callable[[str], None]) -> None:
     workload, device, extra = measured.workload, plan.device, dict(plan.extra)
     tell(f"{workload.name}: gradients")
-    measured.agreement = in_child(1, compare, workload, device, extra, with_pytorch)
+    measured.agreement = in_child(1, compare, workload, device, extra, plan.pytorch)
     if not measured.agrees:
         measured.problems.append("gradients differ, so nothing was timed")
         return
     for count in plan.threads:
         tell(f"{workload.name}: times on {count} thread{'s' if count > 1 else ''}")
-        options = (plan.seconds, extra, with_pytorch, plan.compiled)
+        options = (plan.seconds, extra, plan.pytorch, plan.compiled)
         measured.timings.append(in_child(count, measure, workload, count, device, *options))
     # Other rivals are ours, or cannot be had alone.
     others = [name for name in _REMEMBERED if name in measured.agreement]
@@ -112,12 +111,12 @@ def _measure(
         measured.problems.append(f"growth: {error}")
 
 
-def machine(device: str) -> dict[str, Any]:
+def machine(device: str, with_pytorch: bool) -> dict[str, Any]:
     """What is measured on: the device, its load, and the libraries. Raises ChildError."""
-    return in_child(1, _machine, device)
+    return in_child(1, _machine, device, with_pytorch)
 
 
-def _machine(device: str) -> dict[str, Any]:
+def _machine(device: str, with_pytorch: bool) -> dict[str, Any]:
     import datetime
     import os
     import platform
@@ -129,7 +128,7 @@ def _machine(device: str) -> dict[str, Any]:
     from scenarios.threads import cores
 
     description = open_backend(device, "float32").description
-    problem = problem_with_pytorch()
+    problem = problem_with_pytorch() if with_pytorch else "without PyTorch, as asked"
     versions: dict[str, str | None] = {
         "python": platform.python_version(),
         "numpy": np.__version__,

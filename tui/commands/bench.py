@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="race torch.compile, too, which takes minutes a workload to compile",
     )
+    parser.add_argument("--alone", action="store_true", help="without PyTorch")
     parser.add_argument(
         "--tiny", action="store_true", help="at toy sizes: to try the command, not to measure"
     )
@@ -63,17 +64,19 @@ def execute(args: argparse.Namespace, extra: Mapping[str, ExtraRival] | None = N
         return 0
     names = None if args.only is None else [name.strip() for name in args.only.split(",")]
     workloads = chosen(names, on_gpu, "--only")
+    threads, seconds = _threads(args.threads, on_gpu), _seconds(args.seconds)
+    try:
+        found = machine(args.device, not args.alone)
+    except ChildError as error:
+        raise ScenarioError("--device", str(error), key=args.device or '""') from error
     plan = Plan(
-        threads=_threads(args.threads, on_gpu),
-        seconds=_seconds(args.seconds),
+        threads=threads,
+        seconds=seconds,
         device=args.device,
+        pytorch=found["pytorch_problem"] is None,
         compiled=args.compile,
         extra=extra or {},
     )
-    try:
-        found = machine(plan.device)
-    except ChildError as error:
-        raise ScenarioError("--device", str(error), key=args.device or '""') from error
     if args.tiny:
         workloads = [replace(one.tiny(), title=f"{one.title}, at toy sizes") for one in workloads]
     left_out = [] if names else [w for w in WORKLOADS.values() if w.for_gpu and not on_gpu]

@@ -130,15 +130,12 @@ class TextReport(Report):
         threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
         seconds = timing.seconds["engine"]
         write(f"  {threads:<11}{ms(seconds):>11}  {share_words(measured, timing)}")
-        floor = timing.floor
-        write(
-            styled(
-                f"{'floor':>13}{ms(floor['flops']):>11}  matrix products at "
-                f"{timing.peak / 1e9:.0f} GFLOP/s; memory {ms(floor['bytes'])} at "
-                f"{timing.bandwidth / 1e9:.1f} GB/s",
-                "dim",
-            )
-        )
+        limits = {
+            "flops": f"matrix products at {timing.peak / 1e9:.0f} GFLOP/s",
+            "bytes": f"memory at {timing.bandwidth / 1e9:.1f} GB/s",
+        }
+        for name, floor in timing.floor.items():
+            write(styled(f"{'floor':>13}{ms(floor):>11}  {limits[name]}", "dim"))
         for name, theirs in timing.seconds.items():
             if name != "engine":
                 ratio = self._ratio(measured, timing, name)
