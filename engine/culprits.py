@@ -74,7 +74,8 @@ class Culprits:
 
 
 def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
-    """Split every hop of a frame; None where there is no hop or the forward pass overflowed.
+    """Split every hop of a frame; None where there is no hop, where the forward pass overflowed, or
+    where the frame holds nothing of what lies between two dL/dh.
 
     A feed-forward net is crossed from its last layer to its first, a recurrent one from the last
     time step of `layer` to the first; by default that of the frame's verdict. Raises ValueError for
@@ -88,6 +89,8 @@ def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
     if not 1 <= chosen <= depth:
         raise ValueError(f"layer {chosen} is not one of 1 to {depth}")
     if frame.overflow is not None or (steps if axis == "time" else depth) < 2:
+        return None
+    if frame.log10_grad_a is None and "kept" not in frame.log10_path:
         return None
     where = np.s_[chosen - 1] if axis == "time" else np.s_[:, 0]
     of: Literal["h", "c"] = "c" if "c" in frame.log10_path else "h"

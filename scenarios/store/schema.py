@@ -134,6 +134,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE frames ADD COLUMN evaluation_accuracy REAL",
         "ALTER TABLE frames ADD COLUMN learning_rate REAL",
     ),
+    (
+        # label: the name its user gave it; deleted: when, for as long as it can be undone.
+        "ALTER TABLE runs ADD COLUMN label TEXT",
+        "ALTER TABLE runs ADD COLUMN deleted TEXT",
+        # For lists of any length, in any order and narrowed by words: `scenarios.store.history`
+        # writes its expressions as they stand here.
+        "CREATE INDEX runs_kept ON runs (id) WHERE deleted IS NULL",
+        """
+        CREATE INDEX runs_by_words ON runs (
+            coalesce(label, '') || char(10) || name || char(10) || title || char(10) || kind
+            || char(10) || coalesce(activation, '') || char(10) || task || char(10)
+            || coalesce(verdict, '') || char(10) || state || char(10) || device
+        ) WHERE deleted IS NULL
+        """,
+        "CREATE INDEX runs_by_name ON runs (coalesce(label, name)) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_state ON runs (state) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_step ON runs (step) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_loss ON runs (loss) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_decades ON runs (decades) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_verdict ON runs (verdict) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_seconds ON runs (seconds) WHERE deleted IS NULL",
+        "CREATE INDEX runs_by_deletion ON runs (deleted) WHERE deleted IS NOT NULL",
+    ),
 )
 
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from scenarios.events import run_id as identity_of
 from scenarios.events import to_json
-from scenarios.store.file import explaining, open_file, read_file
-from scenarios.store.place import default_path
+from scenarios.store.database import PATIENCE as PATIENCE
+from scenarios.store.database import SEARCHED, Database, assignments, now
+from scenarios.store.file import explaining
 from scenarios.store.rows import (
-    RESULT_COLUMNS,
     Row,
     array_columns,
     cell_columns,
@@ -42,65 +37,17 @@ TABLES = {
     "sweeps": "id",
     "cells": "sweep_id, rowid",
 }
+#: What of a table does not belong to a deleted run.
+_KEPT = {
+    "runs": "deleted IS NULL",
+    "frames": "run_id NOT IN (SELECT id FROM runs WHERE deleted IS NOT NULL)",
+}
 #: Values that one SQL statement takes, well within what any SQLite allows.
 _MOST_MARKS = 900
-#: Seconds to wait for another program that holds the store.
-PATIENCE = 5.0
 
 
-class Store:
-    """An open run store; use it in one thread of one process, and close it.
-
-    Attributes:
-        path: its file.
-        set_aside: where a damaged file that stood at `path` was put, None where there was none.
-    """
-
-    def __init__(self, path: Path, db: sqlite3.Connection, set_aside: Path | None) -> None:
-        self.path = path
-        self.set_aside = set_aside
-        self._db = db
-
-    @classmethod
-    def open(
-        cls,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        read_only: bool = False,
-        patience: float = PATIENCE,
-    ) -> Self:
-        """The store at `path`, by default the user's (`scenarios.store.place`).
-
-        For writing, a store that is not there is made, and one of an older version brought up to
-        date. `patience` is how many seconds to wait for a program that holds it. Raises StoreError.
-        """
-        place = default_path() if path is None else Path(path)
-        if path is None and not read_only:
-            with explaining(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
-        db, aside = (read_file if read_only else open_file)(place, patience)
-        db.row_factory = _as_dict
-        return cls(place, db, aside)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with explaining(self.path):
-            self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def be_patient(self, seconds: float) -> None:
-        """Wait so long, from now on, for a program that holds the store."""
-        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+class Store(Database):
+    """What was run: put in by whoever runs it, taken out as it went in."""
 
     def begin_run(
         self, scenario: Scenario, device: Mapping[str, Any], versions: Mapping[str, str]
@@ -167,13 +114,11 @@ class Store:
                 row = {**array_columns(last), "event": whole_frame(last)}
                 place = (run_id, last.step)
                 self._db.execute(
-                    f"UPDATE frames SET {_assignments(row)} WHERE run_id = ? AND step = ?",
+                    f"UPDATE frames SET {assignments(row)} WHERE run_id = ? AND step = ?",
                     (*row.values(), *place),
                 )
             latest = self._latest(run_id)
-            self._update(
-                "runs", run_id, {**latest, "state": state, "error": error, "ended": _now()}
-            )
+            self._update("runs", run_id, {**latest, "state": state, "error": error, "ended": now()})
 
     def begin_sweep(self, definition: Mapping[str, object], cells: int) -> int:
         """Note that a sweep of so many cells begins; its number in the store. Raises StoreError.
@@ -238,14 +183,14 @@ class Store:
     def end_sweep(self, sweep_id: int, state: str, error: str | None = None) -> None:
         """Note how a sweep ended: done, interrupted or failed. Raises StoreError."""
         with self._transaction():
-            self._update("sweeps", sweep_id, {"state": state, "error": error, "ended": _now()})
+            self._update("sweeps", sweep_id, {"state": state, "error": error, "ended": now()})
 
     def runs(self, words: Sequence[str] = (), limit: int | None = None) -> list[Row]:
         """The runs, newest first, as rows of the table without its JSON texts. Raises StoreError.
 
-        One that is under way stands as its latest frame does.
-        Each of `words` must occur in a run's name, title, kind, activation, task, verdict, state
-        or device. A run whose process is gone without an end has the state "cut off".
+        One that is under way stands as its latest frame does; one that is deleted is left out.
+        Each of `words` must occur in a run's label, name, title, kind, activation, task, verdict,
+        state or device. A run whose process is gone without an end has the state "cut off".
         """
         return self._newest("runs", "", words, limit)
 
@@ -259,23 +204,20 @@ class Store:
         counts = f"(SELECT count(*) {of}) AS stored, (SELECT count(error) {of}) AS failed"
         return self._newest("sweeps", f", {counts}", words, limit)
 
-    def columns(self, table: str) -> list[tuple[str, str]]:
-        """Name and type, INTEGER, REAL or TEXT, of every column of a table of TABLES."""
-        with explaining(self.path):
-            found = self._db.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
-            return [(row["name"], row["type"]) for row in found]
-
     def rows(self, table: str, belongs_to: int | None = None) -> Iterator[tuple[Any, ...]]:
         """Every row of a table of TABLES, as it was when the first was asked for.
 
+        What belongs to a deleted run is left out.
         `belongs_to` picks the frames of one run, the cells of one sweep, or one run or sweep.
         """
         order = TABLES[table]
-        query, values = f"SELECT * FROM {table}", tuple[int, ...]()
+        owner = order.partition(",")[0]
+        conditions, values = [_KEPT.get(table, "true")], tuple[int, ...]()
         if belongs_to is not None:
-            query, values = f"{query} WHERE {order.partition(',')[0]} = ?", (belongs_to,)
+            conditions, values = [*conditions, f"{owner} = ?"], (belongs_to,)
+        query = f"SELECT * FROM {table} WHERE {' AND '.join(conditions)} ORDER BY {order}"
         with explaining(self.path):
-            for row in self._db.execute(f"{query} ORDER BY {order}", values):
+            for row in self._db.execute(query, values):
                 if "state" in row:
                     row |= self._current(table, row)
                 yield tuple(row.values())
@@ -284,7 +226,9 @@ class Store:
         names = [name for name, _ in self.columns(table) if name not in JSON_COLUMNS]
         kept: list[Row] = []
         with explaining(self.path):
-            query = f"SELECT {', '.join(names)}{more} FROM {table} ORDER BY id DESC"
+            kept_only = _KEPT.get(table, "true")
+            columns = f"{', '.join(names)}{more}"
+            query = f"SELECT {columns} FROM {table} WHERE {kept_only} ORDER BY id DESC"
             for row in self._db.execute(query):
                 if limit is not None and len(kept) == limit:
                     break
@@ -293,97 +237,16 @@ class Store:
                     kept.append(row)
         return kept
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with explaining(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # SQLite has already gone back where the disk was full.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _insert(self, table: str, row: Row, conflict: str = "") -> int:
-        """The new row's number, 0 where `conflict` kept it out."""
-        marks = ", ".join("?" * len(row))
-        done = self._db.execute(
-            f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) {conflict}",
-            tuple(row.values()),
-        )
-        return (done.lastrowid or 0) if done.rowcount else 0
-
-    def _update(self, table: str, number: int, row: Row) -> None:
-        query = f"UPDATE {table} SET {_assignments(row)} WHERE id = ?"
-        self._db.execute(query, (*row.values(), number))
-
-    def _current(self, table: str, row: Row) -> Row:
-        """What has changed about a run or a sweep since its row was written."""
-        if row["state"] != "running":
-            return {}
-        latest = self._latest(row["id"]) if table == "runs" else {}
-        return {**latest, "state": current_state(row)}
-
-    def _latest(self, run_id: int) -> Row:
-        """How a run stands by its frames."""
-        query = f"""
-            SELECT {", ".join(RESULT_COLUMNS)},
-                (SELECT sum(seconds) FROM frames WHERE run_id = :run) AS seconds
-            FROM frames WHERE run_id = :run ORDER BY step DESC LIMIT 1
-        """
-        found: Row | None = self._db.execute(query, {"run": run_id}).fetchone()
-        return found or {}
-
-    def _mark_cut_off(self, table: str) -> None:
-        """For tools that read the file without this package: this one looks each time."""
-        query = f"SELECT id, state, host, pid FROM {table} WHERE state = 'running'"
-        for row in self._db.execute(query).fetchall():
-            if current_state(row) != "running":
-                self._update(table, row["id"], self._current(table, row))
-
-
-#: What words are looked for in.
-_SEARCHED = ("name", "title", "kind", "activation", "task", "verdict", "state", "device")
-
-
-def current_state(row: Mapping[str, Any]) -> str:
-    """A run's or sweep's state; "cut off" where its process is gone without a word."""
-    state: str = row["state"]
-    if state != "running" or row["host"] != os.uname().nodename:
-        return state
-    try:
-        os.kill(row["pid"], 0)
-    except ProcessLookupError:
-        return "cut off"
-    except PermissionError:
-        # Another user's: it is there.
-        return state
-    return state
-
-
-def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
-
 
 def _occurs(word: str, row: Mapping[str, Any]) -> bool:
-    return any(word.lower() in str(row.get(key) or "").lower() for key in _SEARCHED)
-
-
-def _assignments(row: Row) -> str:
-    return ", ".join(f"{column} = ?" for column in row)
+    return any(word.lower() in str(row.get(key) or "").lower() for key in SEARCHED)
 
 
 def _begun() -> Row:
     """What is known of whoever begins something now."""
     return {
         "state": "running",
-        "began": _now(),
+        "began": now(),
         "host": os.uname().nodename,
         "pid": os.getpid(),
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

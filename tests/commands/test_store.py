@@ -133,7 +133,7 @@ def test_the_layer_asked_for_is_the_layer_judged(capsys: Capture, path: Path) ->
 
 
 def limited() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -273,11 +273,37 @@ def test_sweeps(capsys: Capture, path: Path) -> None:
         (("--limit", "x"), "--limit: x: must be a whole number from 0, which means all"),
         (("--limit", "-1"), "--limit: -1: must be a whole number from 0, which means all"),
         (("--limit", ""), '--limit: "": must be a whole number from 0, which means all'),
+        (("--delete", "x"), "--delete: x: must be a run's number in the store"),
+        (("--rename", "", "x"), '--rename: "": must be a run\'s number in the store'),
+        (("rnn", "--undo"), "nablascope runs: changes runs by their numbers alone"),
+        (
+            ("--undo", "--store", "/tmp/no.sqlite"),
+            "/tmp/no.sqlite: there is no such file, so no run is stored",
+        ),
         (("--store", "/nowhere/x.sqlite"), "/nowhere/x.sqlite: there is no folder /nowhere"),
     ],
 )
 def test_runs_refuses(capsys: Capture, arguments: tuple[str, ...], line: str) -> None:
     assert said(capsys, "runs", *arguments, code=2) == ("", f"{line}\n")
+
+
+def test_runs_renames_deletes_and_undoes(capsys: Capture, path: Path) -> None:
+    for name in ("rnn-relu", "mlp-tanh", "lstm"):
+        run(capsys, name, "--steps", "0")
+    out, _ = said(capsys, "runs", "--rename", "2", "for the talk")
+    assert out == "run 2 is called for the talk\n"
+    assert "for the talk" in said(capsys, "runs", "talk")[0]
+    out, _ = said(capsys, "runs", "--delete", "1", "3")
+    assert out == "deleted 2 runs: --undo has them back\n"
+    assert [row["id"] for row in json.loads(said(capsys, "runs", "--json")[0])] == [2]
+    out, err = said(capsys, "runs", "--delete", "1", code=2)
+    assert (out, err) == ("", f"{path}: holds no run 1\n")
+    assert said(capsys, "export", "frames", "--run", "1", code=2)[0] == ""
+    assert said(capsys, "runs", "--undo")[0] == "back again: 1, 3\n"
+    assert len(json.loads(said(capsys, "runs", "--json")[0])) == 3
+    assert said(capsys, "runs", "--undo")[0] == "nothing is deleted that could come back\n"
+    out, _ = said(capsys, "runs", "--rename", "2", "")
+    assert out == "run 2 is called as its scenario\n"
 
 
 # nablascope export

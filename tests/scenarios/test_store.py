@@ -357,11 +357,11 @@ def test_later_steps_are_added_to_what_is_there(
     path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
 ) -> None:
     write_version_1(path)
-    later = (("ALTER TABLE runs ADD COLUMN label TEXT", "UPDATE runs SET label = upper(name)"),)
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1] + later)
+    later = (("ALTER TABLE runs ADD COLUMN loud TEXT", "UPDATE runs SET loud = upper(name)"),)
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + later)
     with Store.open(path, read_only=read_only) as store:
-        assert [run["label"] for run in store.runs()] == ["OLD"]
-    assert plain(path, "PRAGMA user_version") == [(2,)]
+        assert [run["loud"] for run in store.runs()] == ["OLD"]
+    assert plain(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
 
 
 def test_a_step_that_fails_leaves_the_store_as_it_was(

@@ -1,4 +1,4 @@
-"""nablascope runs: the runs that are stored, or the sweeps, newest first."""
+"""nablascope runs: the runs that are stored, or the sweeps, newest first; and tidying them up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from scenarios.errors import ScenarioError
 from tui.commands.console import VERDICT_STYLES, styled, width, write
-from tui.commands.storing import add_store, read_store
+from tui.commands.storing import add_store, change_store, read_store
 
 Row: TypeAlias = dict[str, Any]
 #: The columns of a table by their heads, each with how a row fills it.
@@ -36,11 +36,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=str(_LIMIT),
         help=f"the newest N, {_LIMIT} if left out; 0: all",
     )
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument(
+        "--rename", metavar=("N", "NAME"), nargs=2, help='call run N something; "" takes it back'
+    )
+    change.add_argument(
+        "--delete", metavar="N", nargs="+", help="take runs out; for a week --undo has them back"
+    )
+    change.add_argument("--undo", action="store_true", help="have back what was deleted last")
     add_store(parser, needed=True)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print the runs, or the sweeps."""
+    """Print the runs, or the sweeps; or change what is stored of runs."""
+    if args.rename or args.delete or args.undo:
+        return _change(args)
     limit = _checked(args.limit)
     found: list[Row] = []
     with read_store(args) or nullcontext() as store:
@@ -66,6 +76,43 @@ def execute(args: argparse.Namespace) -> int:
     if len(found) > len(shown):
         write(styled(f"and older ones: --limit {2 * limit}, or 0 for all", "dim"))
     return 0
+
+
+def _change(args: argparse.Namespace) -> int:
+    """Rename, delete or have back."""
+    if args.words or args.sweeps or args.json:
+        raise ScenarioError("nablascope runs", "changes runs by their numbers alone")
+    option = "--rename" if args.rename else "--delete"
+    named = args.rename[:1] if args.rename else args.delete or []
+    numbers = [_run_number(option, number) for number in named]
+    with change_store(args) as history:
+        if args.rename:
+            name = args.rename[1]
+            history.rename(numbers[0], name)
+            write(f"run {numbers[0]} is called {' '.join(name.split()) or 'as its scenario'}")
+        elif args.delete:
+            history.tidy()
+            history.delete(numbers)
+            write(f"deleted {_counted(len(numbers))}: --undo has {_them(len(numbers))} back")
+        else:
+            back = history.restore()
+            listed = ", ".join(str(row["id"]) for row in back)
+            write(f"back again: {listed}" if back else "nothing is deleted that could come back")
+    return 0
+
+
+def _counted(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
+def _run_number(option: str, written: str) -> int:
+    if not (written.isascii() and written.isdigit()):
+        raise ScenarioError(option, "must be a run's number in the store", key=written or '""')
+    return int(written[:18])
 
 
 def _checked(written: str) -> int:
@@ -121,7 +168,7 @@ def _number(value: float | None, form: str) -> str:
 _RUN_COLUMNS: Columns = {
     "run": lambda run: str(run["id"]),
     "began": _began,
-    "scenario": lambda run: run["name"],
+    "scenario": lambda run: run["label"] or run["name"],
     "path": _path,
     "steps": lambda run: _of(run["step"], run["steps"]),
     "loss": lambda run: _number(run["loss"], ".4g"),

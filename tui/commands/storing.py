@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
 
 if TYPE_CHECKING:
+    from scenarios.store.database import Database
+    from scenarios.store.history import History
     from scenarios.store.store import Store
 
 
@@ -60,6 +63,21 @@ def read_store(args: argparse.Namespace) -> Store | None:
     return store
 
 
+def change_store(args: argparse.Namespace) -> History:
+    """The store that is there, to tidy it up. Raises StoreError."""
+    from scenarios.store.errors import StoreError
+    from scenarios.store.history import History
+    from scenarios.store.place import default_path
+
+    named = _named(args)
+    path = default_path() if named is None else Path(named)
+    if not path.exists():
+        raise StoreError(path, "there is no such file, so no run is stored")
+    history = History.open(path)
+    _tell(history)
+    return history
+
+
 def warn(line: str) -> None:
     """One line on stderr."""
     print(line, file=sys.stderr)
@@ -72,6 +90,6 @@ def _named(args: argparse.Namespace) -> str | None:
     return named
 
 
-def _tell(store: Store) -> None:
+def _tell(store: Database) -> None:
     if store.set_aside is not None:
         warn(f"{store.path}: damaged; set aside as {store.set_aside}, and a new store begun")
