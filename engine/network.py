@@ -151,9 +151,22 @@ class Network:
     def __init__(
         self, spec: NetworkSpec, inits: Sequence[InitSpec], backend: Backend, slots: int = 0
     ) -> None:
-        plan = self._build(spec, len(inits), backend, slots)
-        self._draw(plan, inits)
-        self._bound = self._bounded(plan, [init.recurrent_bound for init in inits])
+        self._plan = self._build(spec, len(inits), backend, slots)
+        self.redraw(inits)
+
+    def redraw(self, inits: Sequence[InitSpec]) -> None:
+        """Become other networks of the same shapes, as if newly made, in the memory there is.
+
+        Raises ValueError where there are not as many as before, or as `Network` does.
+        """
+        if len(inits) != self.cells:
+            raise ValueError(f"{len(inits)} draws for a stack of {self.cells}")
+        self._draw(self._plan, inits)
+        for states in self._states.values():
+            for state in states:
+                state.fill(0.0)
+        self.updates = 0
+        self._bound = self._bounded(self._plan, [init.recurrent_bound for init in inits])
         self._bound.apply()
 
     @classmethod
@@ -165,7 +178,7 @@ class Network:
         Raises MemoryShortage as above.
         """
         network = cls.__new__(cls)
-        plan = network._build(spec, 1, backend, 0)
+        plan = network._plan = network._build(spec, 1, backend, 0)
         network._bound = network._bounded(plan, [0.0])
         for name, own in network.parameters.items():
             own[0] = backend.asarray(parameters[name])

@@ -74,10 +74,10 @@ def judge(
     hops = len(span) - 1
     if overflow is not None:
         return Verdict("overflow", None, hops, None, axis, judged, overflow=overflow)
-    for index in reversed(range(len(span))):
-        if span[index] == -math.inf:
-            place = (judged, index + 1) if recurrent else (index + 1, 1)
-            return Verdict("dead", None, hops, None, axis, judged, dead_at=place)
+    if -math.inf in span:
+        index = hops - span[::-1].index(-math.inf)
+        place = (judged, index + 1) if recurrent else (index + 1, 1)
+        return Verdict("dead", None, hops, None, axis, judged, dead_at=place)
     decades = span[0] - span[-1]
     name: VerdictName = "healthy"
     if decades < -THRESHOLD_DECADES:

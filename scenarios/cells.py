@@ -10,6 +10,8 @@ from engine.version import RESULT_VERSION
 from scenarios.reader import SECTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.frame import Frame
     from engine.verdict import VerdictName
     from scenarios.scenario import Scenario
@@ -21,20 +23,25 @@ def cell_key(scenario: Scenario) -> str:
     That is every value but the device, and the version of the engine's results; what the scenario
     is called does not matter.
     """
+    return key_of({section: stated(getattr(scenario, section)) for section in SECTIONS})
+
+
+def key_of(texts: Mapping[str, str]) -> str:
+    """The same from what `stated` says of each section, for cells that share sections."""
     import hashlib
+
+    everything = {**texts, "result_version": str(RESULT_VERSION)}
+    identity = ",".join(f'"{name}":{everything[name]}' for name in sorted(everything))
+    return hashlib.sha256(f"{{{identity}}}".encode()).hexdigest()
+
+
+def stated(section: Any) -> str:
+    """A section's part of the key as JSON, without what its kind of network does not have."""
     import json
 
-    values: dict[str, Any] = {section: _stated(getattr(scenario, section)) for section in SECTIONS}
-    del values["run"]["device"]
-    values["result_version"] = RESULT_VERSION
-    identity = json.dumps(values, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(identity.encode()).hexdigest()
-
-
-def _stated(section: Any) -> dict[str, Any]:
-    """A section's values, without those its kind of network does not have."""
-    values = ((name, getattr(section, name)) for name in section.__slots__)
-    return {name: value for name, value in values if value is not None}
+    values = ((name, getattr(section, name)) for name in section.__slots__ if name != "device")
+    given = {name: value for name, value in values if value is not None}
+    return json.dumps(given, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

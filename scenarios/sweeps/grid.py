@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scenarios.cells import cell_key
+from scenarios.cells import key_of, stated
 from scenarios.errors import ScenarioError
+from scenarios.reader import SECTIONS
 from scenarios.schema import FIELDS, SELECTORS, Value
 from scenarios.sweeps.axes import SEED, Axis
 from scenarios.sweeps.definition import SAMPLED
@@ -16,6 +17,9 @@ from scenarios.sweeps.definition import SAMPLED
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario
     from scenarios.sweeps.definition import Sweep
+
+#: The most of anything that is kept for cells to come.
+_MOST_KEPT = 16384
 
 #: Numbers that decide whether others fit, besides the selectors (`schema.check_together`).
 _ENTANGLED = (
@@ -54,11 +58,11 @@ def cells_of(sweep: Sweep) -> Iterator[Cell]:
         for seed in seeds:
             values = point if seed is None else {**point, SEED: seed}
             try:
-                scenario = resolver.scenario(values)
+                scenario, key = resolver.resolve(values)
             except ScenarioError as error:
                 yield Cell(index, values, error=str(error))
             else:
-                yield Cell(index, values, cell_key(scenario), scenario)
+                yield Cell(index, values, key, scenario)
             index += 1
 
 
@@ -100,41 +104,71 @@ def _shares(sweep: Sweep) -> Iterator[list[float]]:
 
 
 class _Resolver:
-    """Gives `base.with_changes(values)`, without checking again what was checked before.
+    """Gives `base.with_changes(values)` and its key, and does once what many cells share.
 
     Plain numbers decide nothing but themselves: once one has been found to fit beside the other
-    values' structure, it is only put in place.
+    values' structure, it is only put in place; and a section is made, and written out for the key,
+    once for all the cells that have it.
     """
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
-        self._plain = [axis.field for axis in sweep.axes if _is_plain(axis)]
-        self._structures: dict[tuple[Value, ...], Scenario] = {}
+        self._plain: dict[str, list[str]] = {}
+        for axis in sweep.axes:
+            if _is_plain(axis):
+                self._plain.setdefault(FIELDS[axis.field].section, []).append(axis.field)
+        self._loose = {key for keys in self._plain.values() for key in keys}
+        self._structures: dict[tuple[Value, ...], tuple[Scenario, dict[str, str]]] = {}
         self._fitting: set[tuple[object, ...]] = set()
+        self._sections: dict[tuple[object, ...], tuple[Any, str]] = {}
 
-    def scenario(self, values: dict[str, Value]) -> Scenario:
-        """The scenario of one cell. Raises ScenarioError where its values do not go together."""
-        structure = {key: value for key, value in values.items() if key not in self._plain}
+    def resolve(self, values: dict[str, Value]) -> tuple[Scenario, str]:
+        """One cell's scenario and key. Raises ScenarioError where its values do not fit."""
+        structure = {key: value for key, value in values.items() if key not in self._loose}
         place = tuple(structure.values())
-        source = self._sweep.origin
         if place not in self._structures:
-            self._structures[place] = self._sweep.base.with_changes(structure, source=source)
-        scenario = self._structures[place]
-        sections: dict[str, dict[str, Value]] = {}
-        for key in self._plain:
-            value = values[key]
-            if (place, key, value) not in self._fitting:
-                scenario.with_changes({key: value}, source=source)
-                self._fitting.add((place, key, value))
-            field = FIELDS[key]
-            # A whole number stands for a fraction's field too.
-            fitting = float(value) if field.type is float else value
-            sections.setdefault(field.section, {})[field.attribute] = fitting
-        tables = {
-            section: replace(getattr(scenario, section), **changes)
-            for section, changes in sections.items()
+            made = self._sweep.base.with_changes(structure, source=self._sweep.origin)
+            texts = {section: stated(getattr(made, section)) for section in SECTIONS}
+            _remember(self._structures, place, (made, texts))
+        scenario, texts = self._structures[place]
+        changed = {
+            section: self._section(place, section, {key: values[key] for key in keys})
+            for section, keys in self._plain.items()
         }
-        return replace(scenario, **tables) if tables else scenario
+        if not changed:
+            return scenario, key_of(texts)
+        sections = {name: section for name, (section, _) in changed.items()}
+        own = {name: text for name, (_, text) in changed.items()}
+        return replace(scenario, **sections), key_of({**texts, **own})
+
+    def _section(
+        self, place: tuple[Value, ...], name: str, plain: dict[str, Value]
+    ) -> tuple[Any, str]:
+        """A section of a structure with these plain values, and what the key says of it."""
+        known = (place, name, *plain.values())
+        if known not in self._sections:
+            scenario, _ = self._structures[place]
+            for key, value in plain.items():
+                if (place, key, value) not in self._fitting:
+                    scenario.with_changes({key: value}, source=self._sweep.origin)
+                    if len(self._fitting) >= _MOST_KEPT:
+                        self._fitting.clear()
+                    self._fitting.add((place, key, value))
+            # A whole number stands for a fraction's field too.
+            fitting = {
+                FIELDS[key].attribute: float(value) if FIELDS[key].type is float else value
+                for key, value in plain.items()
+            }
+            section = replace(getattr(scenario, name), **fitting)
+            _remember(self._sections, known, (section, stated(section)))
+        return self._sections[known]
+
+
+def _remember(kept: dict[Any, Any], key: object, value: object) -> None:
+    """Keep a value, and no more of them than memory should hold."""
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[key] = value
 
 
 def _is_plain(axis: Axis) -> bool:

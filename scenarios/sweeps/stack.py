@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
+from dataclasses import dataclass, field
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.backend import open_backend
@@ -44,6 +44,32 @@ _MOST_CELLS = 1024
 #: what a killed process may cost.
 _BATCH_BYTES = 2**29
 _MOST_IN_BATCH = 1024
+
+
+@dataclass(slots=True)
+class Kept:
+    """What one stack leaves to the next of the same key.
+
+    Attributes:
+        firsts: the first batches of the latest seeds.
+        network: the latest network. To allocate one costs as much as to evaluate it once: the
+            system hands out its memory page by page, each cleared first.
+    """
+
+    firsts: Firsts = field(default_factory=dict)
+    network: Network | None = None
+
+    def network_of(self, scenarios: Sequence[Scenario], backend: Backend) -> Network:
+        """A network of these scenarios, drawn. Raises what `Network` does."""
+        inits = [init_spec(scenario) for scenario in scenarios]
+        if self.network is not None and self.network.cells == len(inits):
+            self.network.redraw(inits)
+            return self.network
+        # Its memory is free before more is asked for.
+        self.network = None
+        first = scenarios[0]
+        self.network = Network(network_spec(first), inits, backend, _slots(first))
+        return self.network
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +123,18 @@ def run_batch(batch: Batch) -> list[CellResult]:
         size = stack_length(first, backend)
     except Exception as error:
         return batch.failed(describe(error)[0])
-    # Even stacks, so that none is left with a cell or two.
-    stacks = -(-len(batch) // size)
-    bounds = [len(batch) * index // stacks for index in range(stacks + 1)]
     results: list[CellResult] = []
-    firsts: Firsts = {}
-    for start, stop in pairwise(bounds):
-        results += _run_or_split(batch.part(start, stop), backend, firsts)
+    kept = Kept()
+    for start, stop in pairwise(accumulate(_even(len(batch), size), initial=0)):
+        results += _run_or_split(batch.part(start, stop), backend, kept)
     return results
+
+
+def _even(count: int, most: int) -> list[int]:
+    """Lengths of stacks that hold so many cells, none with a cell or two; the longer ones first."""
+    stacks = -(-count // most)
+    short, longer = divmod(count, stacks)
+    return [short + 1] * longer + [short] * (stacks - longer)
 
 
 def stack_length(scenario: Scenario, backend: Backend) -> int:
@@ -120,24 +150,23 @@ def stack_length(scenario: Scenario, backend: Backend) -> int:
     return length
 
 
-def _run_or_split(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult]:
+def _run_or_split(batch: Batch, backend: Backend, kept: Kept) -> list[CellResult]:
     """A stack that fails as a whole is halved until the cells that are to blame stand alone."""
     try:
-        return run_stack(batch, backend, firsts)
+        return run_stack(batch, backend, kept)
     except Exception as error:
         if len(batch) == 1:
             return batch.failed(describe(error)[0])
     half = len(batch) // 2
     first, second = batch.part(0, half), batch.part(half, len(batch))
-    return _run_or_split(first, backend, firsts) + _run_or_split(second, backend, firsts)
+    return _run_or_split(first, backend, kept) + _run_or_split(second, backend, kept)
 
 
-def run_stack(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult]:
+def run_stack(batch: Batch, backend: Backend, kept: Kept) -> list[CellResult]:
     """Run cells of one `stack_key` as one network and judge each by its last frame.
 
-    `firsts` holds first batches of earlier stacks, and takes this one's.
-
-    Raises what the engine raises: MemoryShortage, ValueError for an initialiser that does not fit.
+    Uses what `kept` holds of earlier stacks of that key, and leaves its own there. Raises what the
+    engine raises: MemoryShortage, ValueError for an initialiser that does not fit.
     """
     scenarios = batch.scenarios
     first = scenarios[0]
@@ -145,13 +174,12 @@ def run_stack(batch: Batch, backend: Backend, firsts: Firsts) -> list[CellResult
         return [_alone(key, one) for key, one in zip(batch.keys, scenarios, strict=True)]
     begin = time.perf_counter()
     optimizer, steps = OPTIMIZERS[first.training.optimizer], first.training.steps
-    inits = [init_spec(scenario) for scenario in scenarios]
-    network = Network(network_spec(first), inits, backend, _slots(first))
+    network = kept.network_of(scenarios, backend)
     schedule = SCHEDULES[first.training.schedule]
     memories = [Memory(first.training.schedule_steps) for _ in scenarios]
     norms = [scenario.training.clip_norm for scenario in scenarios]
     values = [scenario.training.clip_value for scenario in scenarios]
-    data = _Data(scenarios, backend, firsts)
+    data = _Data(scenarios, backend, kept.firsts)
     last: dict[int, Frame] = {}
     for step in range(steps + 1):
         if step:

@@ -140,3 +140,29 @@ def test_too_large_is_refused_before_anything_is_allocated(monkeypatch):
     assert 0 < shortage.available_bytes < shortage.needed_bytes
     assert "\n" not in str(shortage)
     assert peak < 20e6
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_network_drawn_again_is_a_new_one_in_the_old_memory(kind):
+    spec = replace(SPECS[kind], dtype="float64")
+    first, second = ([InitSpec(seed=seed, weight_scale=1.2)] * 2 for seed in (1, 2))
+    backend = open_backend("cpu", "float64")
+    slots = OPTIMIZERS["adam"].slots
+    x, target = problem(spec, cells=2)
+
+    def trained(network):
+        for _ in range(2):
+            network.evaluate(x, target)
+            network.update(OPTIMIZERS["adam"], [0.01] * 2, [1.0] * 2)
+        return network.evaluate(x, target)
+
+    used = Network(spec, first, backend, slots)
+    trained(used)
+    _, left, _ = traced(lambda: used.redraw(second))
+    again, fresh = trained(used), trained(Network(spec, second, backend, slots))
+
+    assert left < 0.02 * workspace_bytes(spec, 2, slots)
+    assert np.array_equal(again.loss, fresh.loss)
+    assert np.array_equal(again.log10_grad_h, fresh.log10_grad_h)
+    with pytest.raises(ValueError, match="1 draws for a stack of 2"):
+        used.redraw(first[:1])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import scenarios
+from engine.spec import InitSpec
 from scenarios.cells import CellResult
 from scenarios.runner import Run
 from scenarios.scenario import Scenario
@@ -102,6 +103,33 @@ def test_a_stack_gives_what_its_cells_give_alone(name: str) -> None:
         assert list(result.final_log10_grad) == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_one_stack_after_another_gives_what_each_gives_alone(
+    monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    alone = cells("rnn-tanh", **{"training.optimizer": optimizer})
+    many = [one.with_changes({"run.seed": seed}) for seed in range(3) for one in alone[:3]]
+    keys = tuple(map(str, range(len(many))))
+    expected = [run_batch(Batch((key,), (one,)))[0] for key, one in zip(keys, many, strict=True)]
+    made: list[int] = []
+    network = stack.Network
+
+    def counted(spec: object, inits: Sequence[object], *rest: object) -> object:
+        made.append(len(inits))
+        return network(spec, inits, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stack, "Network", counted)
+    monkeypatch.setattr(stack, "stack_length", lambda *_: 2)
+    results = run_batch(Batch(keys, tuple(many)))
+
+    # Four stacks of two in the memory of the first, and one of one.
+    assert made == [2, 1]
+    for result, single in zip(results, expected, strict=True):
+        assert (result.key, result.verdict) == (single.key, single.verdict)
+        assert result.loss == pytest.approx(single.loss, rel=1e-12)
+        assert result.decades == pytest.approx(single.decades, abs=1e-10)
+
+
 def test_cells_that_overflow_or_die_leave_their_neighbours_alone() -> None:
     healthy, *others = cells("rnn-tanh", **{"run.dtype": "float32", "training.steps": 0})
     changed = {"network.activation": "relu"}
@@ -122,14 +150,14 @@ def test_cells_that_overflow_or_die_leave_their_neighbours_alone() -> None:
 def test_one_cell_that_fails_is_named_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn = stack.Network
+    spec_of = stack.init_spec
 
-    def failing(spec: object, inits: Sequence[object], *rest: object) -> object:
-        if any(getattr(init, "seed", None) == 7 for init in inits):
+    def failing(scenario: Scenario) -> InitSpec:
+        if scenario.run.seed == 7:
             raise ValueError("seven is out of order")
-        return drawn(spec, inits, *rest)  # type: ignore[arg-type]
+        return spec_of(scenario)
 
-    monkeypatch.setattr(stack, "Network", failing)
+    monkeypatch.setattr(stack, "init_spec", failing)
     overrides = {**SMALL, "run.seed": [6, 7, 8]}
     swept = list(scenarios.sweep("rnn-tanh-time", overrides, workers=1))
 
