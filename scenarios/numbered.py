@@ -1,15 +1,57 @@
-"""Folders of TOML files numbered in reading order, as both catalogues are."""
+"""Folders of TOML files numbered in reading order, as all catalogues are."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scenarios.errors import ScenarioError, nearest_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Entry(NamedTuple):
+    """One line of a catalogue."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+
+
+class Catalogue:
+    """A folder of files that are not scenarios themselves; `what` names one of them."""
+
+    def __init__(self, folder: str | Path, what: str) -> None:
+        self.folder = folder
+        self._what = what
+
+    def names(self) -> list[str]:
+        """Every name, in reading order."""
+        return list(paths_in(self.folder))
+
+    def entries(self) -> list[Entry]:
+        """The whole catalogue in reading order. Raises ScenarioError if a file is broken."""
+        from scenarios import reader
+
+        found = []
+        for name, file in paths_in(self.folder).items():
+            document = reader.read(file, name)
+            title, question, source = (
+                " ".join(str(document.get(key, "")).split())
+                for key in ("title", "question", "source")
+            )
+            found.append(Entry(name, title, question, source))
+        return found
+
+    def find(self, source: str | Path) -> str:
+        """The file that `source` means: a name of the catalogue, else a path.
+
+        Raises ScenarioError, with the nearest name, where a text is neither.
+        """
+        return find_in(paths_in(self.folder), source, self._what)
 
 
 def paths_in(folder: str | Path) -> dict[str, str]:
