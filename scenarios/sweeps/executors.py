@@ -5,27 +5,17 @@ An executor takes batches and gives back what became of their cells; it stores n
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
 from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Protocol
 
-from scenarios.threads import cores, one_thread
+from scenarios.processes import Process, serving, settle_in, workers_for
 
 if TYPE_CHECKING:
     from scenarios.cells import CellResult
     from scenarios.sweeps.stack import Batch
 
-#: Imported by name, so that what it sends back unpickles as this package's own classes.
-_WORKER = (
-    "import sys; from multiprocessing.connection import Connection; "
-    "from scenarios.sweeps.executors import serve; serve(Connection(int(sys.argv[1])))"
-)
+_WORKER = serving("scenarios.sweeps.executors")
 
 #: How often a lone cell may take its process with it before it counts as failed.
 _MOST_DEATHS = 2
@@ -158,8 +148,7 @@ class LocalProcesses:
         self._waiting.clear()
 
     def close(self) -> None:
-        for connection, process in self._processes.items():
-            connection.close()
+        for process in self._processes.values():
             process.end()
         self._processes.clear()
         self.withdraw()
@@ -183,36 +172,19 @@ class LocalProcesses:
     def _start(self) -> Connection:
         numbers = {process.number for process in self._processes.values()}
         number = next(n for n in range(self.workers) if n not in numbers)
-        near, far = socket.socketpair()
-        environment = dict(os.environ)
-        one_thread(environment)
-        if self._gpus:
-            _show_one_gpu(environment, number % self._gpus)
-        # -P keeps the current folder off the path. Standard input is the life line: it closes when
-        # this process ends, however it ends.
-        with far:
-            popen = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORKER, str(far.fileno())],
-                pass_fds=[far.fileno()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-            )
-        connection = Connection(near.detach())
-        self._processes[connection] = _Process(number, popen)
-        return connection
+        process = _Process(number, number % self._gpus if self._gpus else None)
+        self._processes[process.connection] = process
+        return process.connection
 
     def _bury(self, connection: Connection) -> list[CellResult]:
         """A process died: what it was at is tried again, in halves; a lone cell not for ever."""
         process = self._processes.pop(connection)
-        connection.close()
-        code = process.end()
+        ending = process.end()
         batch, deaths = process.batch, process.deaths + 1
         if not process.started:
             self._stillborn += 1
             if self._stillborn >= _MOST_STILLBORN:
-                raise ExecutorError(f"worker processes do not start: {_ending(code)}")
+                raise ExecutorError(f"worker processes do not start: {ending}")
             deaths = process.deaths
         if batch is None:
             return []
@@ -225,25 +197,18 @@ class LocalProcesses:
         if deaths <= _MOST_DEATHS:
             self._waiting.appendleft((batch, deaths))
             return []
-        return batch.failed(f"its process was ended every time, last by {_ending(code)}")
+        return batch.failed(f"its process was ended every time, last by {ending}")
 
 
-class _Process:
+class _Process(Process):
     """One process: what it is at, and how often that has ended a process before."""
 
-    def __init__(self, number: int, popen: subprocess.Popen[bytes]) -> None:
+    def __init__(self, number: int, gpu: int | None) -> None:
+        super().__init__(_WORKER, gpu)
         self.number = number
         self.started = False
         self.batch: Batch | None = None
         self.deaths = 0
-        self._popen = popen
-
-    def end(self) -> int:
-        """Kill it if it lives, and return its exit code."""
-        self._popen.kill()
-        assert self._popen.stdin is not None
-        self._popen.stdin.close()
-        return self._popen.wait()
 
 
 def local_executor(workers: int | None, device: str) -> Executor:
@@ -251,43 +216,13 @@ def local_executor(workers: int | None, device: str) -> Executor:
 
     A lone worker is this process itself.
     """
-    gpus = _gpus(device)
-    wanted = workers or (gpus if gpus else cores())
-    if wanted == 1:
-        return InProcess()
-    # A device asked for by its number stays that one.
-    return LocalProcesses(wanted, 0 if ":" in device else gpus)
-
-
-def _gpus(device: str) -> int:
-    """How many GPUs a sweep on `device` would use."""
-    if device == "cpu":
-        return 0
-    if ":" in device:
-        return 1
-    from engine.backend import probe_devices
-
-    return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name
-    return f"{name} (out of memory?)" if name == "SIGKILL" else name
-
-
-def _show_one_gpu(environment: dict[str, str], place: int) -> None:
-    variable = "CUDA_VISIBLE_DEVICES"
-    visible = [name for name in environment.get(variable, "").split(",") if name]
-    environment[variable] = visible[place] if place < len(visible) else str(place)
+    wanted, gpus = workers_for(device, workers)
+    return InProcess() if wanted == 1 else LocalProcesses(wanted, gpus)
 
 
 def serve(connection: Connection) -> None:
     """Run the batches that a `LocalProcesses` sends, until it closes or ends."""
-    # Ctrl+C goes to every process of the terminal; the one that stores decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    settle_in()
     from scenarios.sweeps.stack import run_batch
 
     try:
@@ -297,8 +232,3 @@ def serve(connection: Connection) -> None:
     except (EOFError, OSError):
         # The other end has closed: nobody wants results any more.
         return
-
-
-def _end_with_parent() -> None:
-    os.read(0, 1)
-    os._exit(1)

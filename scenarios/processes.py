@@ -1,0 +1,98 @@
+"""Processes of our own on this machine, one BLAS thread each, spoken to over a connection."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from scenarios.threads import cores, one_thread
+
+
+def serving(module: str) -> str:
+    """A program that runs `serve(connection)` of a module."""
+    # Imported by name, so that what it sends back unpickles as this package's own classes.
+    return (
+        "import sys; from multiprocessing.connection import Connection; "
+        f"from {module} import serve; serve(Connection(int(sys.argv[1])))"
+    )
+
+
+class Process:
+    """A process that runs a program; the program's first argument and `connection` are connected.
+
+    With `gpu`, it sees that one alone. Its standard input closes when this process ends, however
+    that ends: `settle_in` makes it end then, too.
+    """
+
+    def __init__(self, program: str, gpu: int | None = None) -> None:
+        near, far = socket.socketpair()
+        environment = dict(os.environ)
+        one_thread(environment)
+        if gpu is not None:
+            _show_one_gpu(environment, gpu)
+        # -P keeps the current folder off the path.
+        with far:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-P", "-c", program, str(far.fileno())],
+                pass_fds=[far.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        self.connection = Connection(near.detach())
+
+    def end(self) -> str:
+        """Kill it if it lives, and return in words how it ended."""
+        self.connection.close()
+        self._popen.kill()
+        assert self._popen.stdin is not None
+        self._popen.stdin.close()
+        code = self._popen.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+
+
+def settle_in() -> None:
+    """What `serve` calls first, in the process itself."""
+    # Ctrl+C goes to every process of the terminal; the one that stores decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def gpus_of(device: str) -> int:
+    """How many GPUs processes on `device` could use, one each."""
+    if device == "cpu":
+        return 0
+    if ":" in device:
+        return 1
+    from engine.backend import probe_devices
+
+    return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
+
+
+def workers_for(device: str, wanted: int | None) -> tuple[int, int]:
+    """How many processes, one a core or one a GPU unless `wanted` says, and the GPUs to share out.
+
+    A device asked for by its number stays that one.
+    """
+    gpus = gpus_of(device)
+    return wanted or gpus or cores(), 0 if ":" in device else gpus
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+def _show_one_gpu(environment: dict[str, str], place: int) -> None:
+    variable = "CUDA_VISIBLE_DEVICES"
+    visible = [name for name in environment.get(variable, "").split(",") if name]
+    environment[variable] = visible[place] if place < len(visible) else str(place)
