@@ -6,6 +6,7 @@ import json
 import time
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,11 +119,16 @@ def _meta(found: NDArray[Any] | None) -> dict[str, Any]:
     return meta
 
 
+def free_keys(values: Mapping[str, object]) -> frozenset[str]:
+    """The keys that may differ between a training and one that goes on from it."""
+    if values["training.schedule"] == "cosine":
+        return frozenset({"run.device"})
+    return frozenset({"run.device", "training.steps"})
+
+
 def _check_scenario(scenario: Scenario, before: dict[str, Value]) -> None:
     now = scenario.values()
-    free = {"run.device"}
-    if scenario.training.schedule != "cosine":
-        free.add("training.steps")
+    free = free_keys(now)
     for key in (*now, *before):
         if key in free or now.get(key) == before.get(key):
             continue

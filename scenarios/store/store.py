@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,35 @@ class Store(Database):
                 )
             latest = self._latest(run_id)
             self._update("runs", run_id, {**latest, "state": state, "error": error, "ended": now()})
+
+    def scenarios(
+        self, name: str, device: str | None, versions: Mapping[str, str]
+    ) -> dict[int, dict[str, Any]]:
+        """What the runs of this name, device and versions ran, as `Scenario.to_dict` has it, by
+        their number. Raises StoreError.
+        """
+        query = "SELECT id, scenario FROM runs WHERE name = ? AND device = ? AND versions = ?"
+        with explaining(self.path):
+            rows = self._db.execute(query, (name, device, to_json(dict(versions)))).fetchall()
+        return {row["id"]: json.loads(row["scenario"]) for row in rows}
+
+    def training(self, runs: Sequence[int]) -> list[Row]:
+        """How one training went, step by step, that these runs made in turn.
+
+        Of a step that several made the latest counts. `diverged` is 1 where the forward pass or the
+        loss had left the dtype. Raises StoreError.
+        """
+        query = f"""
+            SELECT step, loss, evaluation_loss, evaluation_accuracy, seconds,
+                loss IS NULL OR overflow_step IS NOT NULL AS diverged, max(run_id) AS latest
+            FROM frames WHERE run_id IN ({", ".join("?" * len(runs))})
+            GROUP BY step ORDER BY step
+        """
+        with explaining(self.path):
+            rows: list[Row] = self._db.execute(query, tuple(runs)).fetchall()
+        for row in rows:
+            del row["latest"]
+        return rows
 
     def begin_sweep(self, definition: Mapping[str, object], cells: int) -> int:
         """Note that a sweep of so many cells begins; its number in the store. Raises StoreError.
