@@ -24,6 +24,7 @@ COMMANDS = {
     "learn": "why gradients vanish and explode, a page at a time on live numbers",
     "serve": "the app in a browser on this machine",
     "sweep": "run a grid of scenarios here and draw its phase diagram",
+    "reproduce": "a paper's result run again, its numbers beside ours",
     "theory": "what the papers predict for a scenario, before anything is run",
     "runs": "the runs that are stored, newest first",
     "export": "what the store holds, as CSV, JSON Lines or Parquet",

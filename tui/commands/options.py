@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from scenarios.errors import ScenarioError
+
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
@@ -65,3 +67,11 @@ def as_arguments(args: argparse.Namespace) -> list[str]:
         if value is not None:
             written.append(f"--{option}={value}")
     return written
+
+
+def checked_workers(written: str) -> int:
+    """What --workers says. Raises ScenarioError."""
+    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= 1024):
+        allowed = "must be a whole number from 1 to 1024"
+        raise ScenarioError("--workers", allowed, key=written or '""')
+    return int(written)

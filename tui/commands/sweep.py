@@ -15,6 +15,7 @@ from scenarios.files import replacing
 from scenarios.threads import one_thread
 from tui.commands.console import paragraph, styled, width, write
 from tui.commands.interrupt import Interrupt
+from tui.commands.options import checked_workers
 from tui.commands.output import check
 from tui.commands.storing import add_store, open_store
 from tui.words import duration
@@ -73,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
     # Before NumPy is imported: every process computes on one core.
     one_thread(os.environ)
     sweep = _load(args)
-    workers = None if args.workers is None else _checked_workers(args.workers)
+    workers = None if args.workers is None else checked_workers(args.workers)
     target, form = _export_target(args.export)
     with ExitStack() as stack:
         executor = _executor(args.dask, workers, sweep)
@@ -153,13 +154,6 @@ def _load(args: argparse.Namespace) -> Sweep:
     if args.device is not None:
         changes["run.device"] = args.device
     return load_sweep(args.sweep, changes, overrides_source="--set")
-
-
-def _checked_workers(written: str) -> int:
-    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= 1024):
-        allowed = "must be a whole number from 1 to 1024"
-        raise ScenarioError("--workers", allowed, key=written or '""')
-    return int(written)
 
 
 def _export_target(written: str | None) -> tuple[Path | None, str]:
