@@ -13,6 +13,7 @@ from scenarios.processes import Process, serving, settle_in, workers_for
 
 if TYPE_CHECKING:
     from scenarios.cells import CellResult
+    from scenarios.sweeps.definition import Sweep
     from scenarios.sweeps.stack import Batch
 
 _WORKER = serving("scenarios.sweeps.executors")
@@ -211,12 +212,16 @@ class _Process(Process):
         self.deaths = 0
 
 
-def local_executor(workers: int | None, device: str) -> Executor:
-    """This machine: `workers` processes, by default one a core, or one a GPU on `device`.
+def local_executor(workers: int | None, sweep: Sweep) -> Executor:
+    """This machine: `workers` processes, by default one a core, or one a GPU on the sweep's device.
 
-    A lone worker is this process itself.
+    A lone worker is this process itself. So is that of a sweep with so little to do that processes
+    would take longer to start.
     """
-    wanted, gpus = workers_for(device, workers)
+    from scenarios.sweeps.stack import batch_length
+
+    little = workers is None and sweep.cells <= batch_length(sweep.base)
+    wanted, gpus = workers_for(sweep.base.run.device, 1 if little else workers)
     return InProcess() if wanted == 1 else LocalProcesses(wanted, gpus)
 
 

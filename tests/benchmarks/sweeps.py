@@ -7,7 +7,9 @@ cell, keeping dL/dh of every step; `tuned` is the best we could write, the input
 hoisted out of the loop. All three in one process and thread. `stacked` is the sweep in this
 process, `processes` the sweep on every core,
 `stored` the same into a run store. Rivals take turns, the best of each counts. CPU time, of all
-processes together, says what a cell costs where other programs share the cores.
+processes together, says what a cell costs where other programs share the cores. Last, what a cell
+costs, stored, in sweeps of 100 to 100,000 small cells, and the peak memory of the process that
+stores them: both should stay as they are.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from scenarios.bench.children import in_child
+from scenarios.bench.growth import fit
 from scenarios.sweeps.definition import Sweep, load_sweep
 from scenarios.threads import cores, one_thread
 
@@ -82,12 +87,12 @@ def in_torch(sweep: Sweep, limit: int, tuned: bool) -> int:
     return count
 
 
-def swept(sweep: Sweep, workers: int, store: bool) -> int:
+def swept(sweep: Sweep, workers: int | None, store: bool) -> int:
     from scenarios.store.store import Store
     from scenarios.sweeps.executors import local_executor
     from scenarios.sweeps.run import SweepRun
 
-    executor = local_executor(workers, "cpu")
+    executor = local_executor(workers, sweep)
     if not store:
         return sum(1 for _ in SweepRun(sweep, executor).cells())
     with (
@@ -112,6 +117,34 @@ def rivals(sweep: Sweep, few: int) -> Iterator[tuple[str, Callable[[], int]]]:
     yield "stored", lambda: swept(sweep, cores(), True)
 
 
+def costs(cells: int) -> tuple[float, float, float]:
+    """Seconds and CPU seconds a cell of a stored sweep, and bytes that this process took."""
+    sweep = sweep_of(16, 4, cells)
+    # Libraries are loaded before.
+    swept(sweep_of(16, 4, 100), 1, True)
+    begin, spent = time.perf_counter(), cpu_seconds()
+    count = swept(sweep, None, True)
+    taken, used = time.perf_counter() - begin, cpu_seconds() - spent
+    peak = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return taken / count, used / count, peak
+
+
+def print_growth(most: int) -> None:
+    counts = [count for count in (100, 1_000, 10_000, 100_000) if count <= most]
+    print("\nStored sweeps of small cells, H=16, batch 4:")
+    spent = []
+    for count in counts:
+        taken, used, peak = in_child(1, costs, count)
+        spent.append(used * count)
+        print(
+            f"  {count:7,} cells: {1e3 * taken:.3f} ms a cell, {1e3 * used:.3f} ms CPU, "
+            f"peak memory {peak / 1e6:.0f} MB"
+        )
+    if len(counts) > 2:
+        found = fit("cells", counts, spent)
+        print(f"  CPU time ~ cells^{found.exponent:.2f} ± {found.error:.2f}")
+
+
 def cpu_seconds() -> float:
     """Of this process and of all it has waited for."""
     times = os.times()
@@ -123,8 +156,10 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=4000)
     parser.add_argument("--few", type=int, default=100, help="cells that are run one by one")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--most", type=int, default=100_000, help="cells of the largest sweep")
+    parser.add_argument("--only-growth", action="store_true")
     args = parser.parse_args()
-    for hidden_size, batch_size in ((64, 16), (16, 4)):
+    for hidden_size, batch_size in () if args.only_growth else ((64, 16), (16, 4)):
         sweep = sweep_of(hidden_size, batch_size, args.cells)
         print(f"\nRNN tanh, T=100, H={hidden_size}, batch {batch_size}: {sweep.cells} cells")
         contest = dict(rivals(sweep, args.few))
@@ -143,8 +178,12 @@ def main() -> None:
             ]
             rate = f"{1.0 / wall[name]:7.0f} cells/s  {1e3 * cpu[name]:7.3f} ms CPU a cell"
             print(f"  {name:10} {rate}  {'  '.join(ratios)}")
+    print_growth(args.most)
 
 
 if __name__ == "__main__":
     one_thread(os.environ)
-    main()
+    # By its name, so that a process which measures finds `costs`.
+    from tests.benchmarks.sweeps import main as named
+
+    named()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import psutil
 import pytest
 
@@ -164,6 +166,81 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     with sqlite3.connect(store) as db:
         (stored,) = db.execute("SELECT count(*) FROM cells").fetchone()
     assert stored == done[-1]["cells"] == len(done) - 2 < done[0]["cells"]
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+
+def many(store: Path) -> list[str]:
+    """A sweep of 174 small cells over up to 200 time steps."""
+    return [
+        *("sweep", "rnn-tanh-time", "--store", str(store), "--device", "cpu", "--workers", "1"),
+        *("--set", "network.hidden_size=4", "--set", "run.seed=0", "--json"),
+    ]
+
+
+def test_a_full_disk_stops_a_sweep_that_then_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "runs.sqlite"
+    stopped = subprocess.run(
+        [script(), *many(store)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        preexec_fn=limited,
+        timeout=60,
+        check=False,
+    )
+    kept = stored_axes(store)
+    shown = [event for event in events(stopped.stdout) if event["event"] == "cell"]
+
+    assert stopped.returncode == 1 and stopped.stderr.count("\n") == 1
+    assert stopped.stderr.startswith(f"{store}: ")
+    assert f"{len(kept)} of 174 cells are kept, and the same command goes on" in stopped.stderr
+    assert 0 < len(kept) < 174
+    assert {json.dumps(one["values"], separators=(",", ":")) for one in shown} == kept
+
+    _, *cells, end = events(nablascope(*many(store)).stdout)
+    assert (end["cells"], end["failed"]) == (174, 0)
+    assert sum(cell["stored"] for cell in cells) == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "code", "line"),
+    [
+        ("PRAGMA user_version = 99", 2, "is of version 99, written by a newer nablascope"),
+        ("BEGIN EXCLUSIVE", 1, "locked by another program"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_one_line(
+    tmp_path: Path, pragma: str, code: int, line: str
+) -> None:
+    store = tmp_path / "runs.sqlite"
+    nablascope("sweep", "rnn-tanh-time", *SMALL, "--store", str(store), "--quiet")
+    kept = stored_axes(store)
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute(pragma)
+        done = nablascope("sweep", "rnn-tanh-time", *SMALL, "--store", str(store), "--fresh")
+
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1)
+    assert done.stderr.startswith(f"{store}: ") and line in done.stderr
+    assert stored_axes(store) == kept
+
+
+def test_a_progress_bar_counts_cells_and_tells_the_rate_and_what_is_left(tmp_path: Path) -> None:
+    arguments = ["sweep", "rnn-tanh-time", "--no-store", "--workers", "1", "--device", "cpu"]
+    small = ["--set", "network.hidden_size=16", "--set", "training.steps=20"]
+    terminal = pexpect.spawn(
+        script(), [*arguments, *small], env=environment(), dimensions=(24, 80), encoding="utf-8"
+    )
+    terminal.expect(r"cells *\x1b?.*?\d+/870", timeout=60)
+    terminal.expect(r"[\d.e+]+ cells/s, [\d.]+ (s|min) left", timeout=60)
+    terminal.sendintr()
+    terminal.expect("interrupted at [0-9]+ of 870 cells", timeout=60)
+    terminal.expect(pexpect.EOF, timeout=60)
+    terminal.close()
+
+    assert terminal.exitstatus == 130
 
 
 def stored_axes(path: Path) -> set[str]:

@@ -21,7 +21,12 @@ from scenarios.store.store import Store
 from scenarios.sweeps import stack
 from scenarios.sweeps.definition import REDUCE, load_sweep
 from scenarios.sweeps.diagram import Diagram, Point, reduce_decades, theory_line
-from scenarios.sweeps.executors import ExecutorError, InProcess, LocalProcesses
+from scenarios.sweeps.executors import (
+    ExecutorError,
+    InProcess,
+    LocalProcesses,
+    local_executor,
+)
 from scenarios.sweeps.grid import cells_of
 from scenarios.sweeps.run import SweepRun, SweptCell
 from scenarios.sweeps.stack import Batch, run_batch, stack_key
@@ -216,6 +221,19 @@ def test_processes_give_the_same_cells() -> None:
         assert result.decades == pytest.approx(other.decades, abs=1e-4)
 
 
+def test_a_small_sweep_starts_no_processes_and_a_large_one_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scenarios.sweeps.executors.cores", lambda: 3)
+    small = load_sweep("rnn-tanh-time", SMALL)
+    large = load_sweep("rnn-tanh-time", {**SMALL, "run.seed": list(range(1000))})
+
+    assert isinstance(local_executor(None, small), InProcess)
+    assert isinstance(local_executor(2, small), LocalProcesses)
+    assert local_executor(None, large).workers == 3
+    assert isinstance(local_executor(1, large), InProcess)
+
+
 def test_a_second_run_finds_everything_stored_and_runs_nothing(tmp_path: Path) -> None:
     with Store.open(tmp_path / "runs.sqlite") as store:
         first = list(scenarios.sweep("rnn-tanh-time", SMALL, workers=1, store=store))
@@ -371,6 +389,38 @@ def test_theory_and_measurement_agree_on_where_the_edge_is() -> None:
     assert line.scales[0] == pytest.approx((math.sqrt(1.760955),), abs=1e-4)
     decades = [point.decades for point in panel.rows[0]]
     assert decades[0] < -3 < decades[1] < 3 < decades[2]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("name", "far", "explodes"),
+    [
+        ("mlp-sigmoid-depth", {"network.depth": 40}, True),
+        ("mlp-relu-depth", {"network.depth": 40}, True),
+        ("mlp-tanh-bias", {"init.bias_scale": 0.5}, True),
+        # A recurrent tanh takes back what U gives beyond the line, so it need not explode.
+        ("rnn-tanh-time", {"task.time_steps": 60}, False),
+        ("rnn-relu-time", {"task.time_steps": 60}, True),
+    ],
+)
+def test_the_maps_of_the_catalogue_turn_at_theorys_line(
+    name: str, far: dict[str, object], explodes: bool
+) -> None:
+    first = load_sweep(name, {**far, "run.seed": [0, 1]})
+    diagram = Diagram(first)
+    line = theory_line(diagram, diagram.panels()[0])
+    assert line is not None and line.across and line.reason is None
+    ((edge,),) = line.scales
+    wide = {"network.hidden_size": 96, "task.batch_size": 8, "run.device": "cpu"}
+    scales = {first.x: [0.6 * edge, edge, 2.0 * edge]}
+    sweep = load_sweep(name, {**far, **scales, **wide, "run.seed": [0, 1]})
+    diagram = Diagram(sweep)
+    for cell in SweepRun(sweep, InProcess()).cells():
+        diagram.add(cell)
+    below, at, above = (point.decades for point in diagram.panels()[0].rows[0])
+
+    assert below is not None and at is not None and above is not None
+    assert below < -3.0 and abs(at) < 3.0
+    assert (above > 3.0) if explodes else (above > below)
 
 
 @pytest.mark.parametrize("name", ["irnn-time", "indrnn-time"])

@@ -101,6 +101,7 @@ def _run(
     target: Path | None,
     form: str,
 ) -> int:
+    from scenarios.store.errors import StoreError
     from scenarios.sweeps.executors import ExecutorError
     from scenarios.sweeps.run import SweepRun
     from tui.commands.sweep_report import JsonSweepReport, SweepReport, TextSweepReport
@@ -122,6 +123,11 @@ def _run(
             report.close()
             print(f"{sweep.origin}: {error}", file=sys.stderr)
             return 1
+        except StoreError as error:
+            report.close()
+            left = f"{report.done:,} of {sweep.cells:,} cells are kept"
+            print(f"{error}; {left}, and the same command goes on from there", file=sys.stderr)
+            return 1
         finally:
             report.close()
         interrupted = (interrupted or interrupt.asked) and report.done < sweep.cells
@@ -137,7 +143,7 @@ def _executor(address: str | None, workers: int | None, sweep: Sweep) -> Executo
     from scenarios.sweeps.executors import ExecutorError, local_executor
 
     if address is None:
-        return local_executor(workers, sweep.base.run.device)
+        return local_executor(workers, sweep)
     from scenarios.sweeps.cluster import DaskCluster, connect
 
     try:

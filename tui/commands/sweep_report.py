@@ -197,8 +197,9 @@ class TextSweepReport(SweepReport):
                 console.print(text, soft_wrap=True)
             else:
                 write(text.plain)
-            if line is not None and line.reason is not None:
-                write(paragraph(f"no theory line: {line.reason}", "", columns))
+            reason = "neither axis is a scale of weights" if line is None else line.reason
+            if reason is not None:
+                write(paragraph(f"no theory line: {reason}", "", columns))
         write()
         if len(panels) > _MOST_PANELS:
             write(f"and {len(panels) - _MOST_PANELS} more like these, in the store")
