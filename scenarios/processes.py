@@ -1,4 +1,4 @@
-"""Processes of our own on this machine, one BLAS thread each, spoken to over a connection."""
+"""Processes of our own on this machine, spoken to over a connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
-from scenarios.threads import cores, one_thread
+from scenarios.threads import cores, use_threads
 
 
 def serving(module: str) -> str:
@@ -25,14 +25,14 @@ def serving(module: str) -> str:
 class Process:
     """A process that runs a program; the program's first argument and `connection` are connected.
 
-    With `gpu`, it sees that one alone. Its standard input closes when this process ends, however
-    that ends: `settle_in` makes it end then, too.
+    Its libraries use so many `threads`; with `gpu`, it sees that one alone. Its standard input
+    closes when this process ends, however that ends: `settle_in` makes it end then, too.
     """
 
-    def __init__(self, program: str, gpu: int | None = None) -> None:
+    def __init__(self, program: str, gpu: int | None = None, threads: int = 1) -> None:
         near, far = socket.socketpair()
         environment = dict(os.environ)
-        one_thread(environment)
+        use_threads(environment, threads)
         if gpu is not None:
             _show_one_gpu(environment, gpu)
         # -P keeps the current folder off the path.

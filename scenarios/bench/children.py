@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import EngineError
 from scenarios.failures import describe
-from scenarios.threads import use_threads
+from scenarios.processes import Process, serving, settle_in
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _Result = TypeVar("_Result")
+_PROGRAM = serving("scenarios.bench.children")
 
 
 class ChildError(Exception):
@@ -28,46 +25,27 @@ def in_child(threads: int, function: Callable[..., _Result], *arguments: object)
 
     Raises ChildError where it raises, or its process ends without a word.
     """
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_serve, args=(sender, function, arguments))
+    process = Process(_PROGRAM, threads=threads)
     try:
-        with _environment(threads):
-            process.start()
-        sender.close()
+        process.connection.send((function, arguments))
         done: bool
-        done, result = receiver.recv()
-    except EOFError:
-        process.join()
-        code = process.exitcode or 0
-        ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        raise ChildError(f"its process was ended by {ending} (out of memory?)") from None
+        done, result = process.connection.recv()
+    except (EOFError, OSError):
+        raise ChildError(f"its process was ended by {process.end()}") from None
     finally:
-        process.kill()
-        process.join()
-        receiver.close()
+        process.end()
     if not done:
         raise ChildError(str(result))
     value: _Result = result
     return value
 
 
-def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    # Ctrl+C goes to every process of the terminal; the one that waits ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(connection: Connection) -> None:
+    """Call one function that `in_child` sends, and send back what it returned or why it did not."""
+    settle_in()
+    function, arguments = connection.recv()
     try:
-        sender.send((True, function(*arguments)))
+        connection.send((True, function(*arguments)))
     except Exception as error:
         line = str(error) if isinstance(error, EngineError) else describe(error)[0]
-        sender.send((False, line))
-
-
-@contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    before = dict(os.environ)
-    use_threads(os.environ, threads)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+        connection.send((False, line))

@@ -224,7 +224,7 @@ def test_processes_give_the_same_cells() -> None:
 def test_a_small_sweep_starts_no_processes_and_a_large_one_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scenarios.sweeps.executors.cores", lambda: 3)
+    monkeypatch.setattr("scenarios.processes.cores", lambda: 3)
     small = load_sweep("rnn-tanh-time", SMALL)
     large = load_sweep("rnn-tanh-time", {**SMALL, "run.seed": list(range(1000))})
 
