@@ -166,11 +166,17 @@ def load(
 ) -> Scenario:
     """The scenario called `source` in the catalogue, or in the TOML file at that path.
 
-    `overrides` are applied on top, by dotted key; error lines say that they come from
-    `overrides_source`, or from what `origins` names for the key. Raises ScenarioError.
+    SET/PART/NET means one of a paper's (`scenarios.papers`). `overrides` are applied on top, by
+    dotted key; error lines say that they come from `overrides_source`, or from what `origins`
+    names for the key. Raises ScenarioError.
     """
-    file = catalogue.find(source)
     shown = str(source)
+    if "/" in shown:
+        from scenarios.papers.definition import load_entry, names_entry
+
+        if names_entry(source):
+            return load_entry(shown, overrides, overrides_source=overrides_source, origins=origins)
+    file = catalogue.find(source)
     values, texts = split(read(file, shown), shown)
     scenario = scenario_of(values, {**named_after(file), **texts}, shown)
     if not overrides:

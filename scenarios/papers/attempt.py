@@ -42,7 +42,7 @@ def past_steps(scenario: Scenario, store: Store | None) -> list[Step]:
     if store is None:
         return []
     device = device_for(scenario)
-    found = store.scenarios(scenario.name, device["device"], versions(device["backend"]))
+    found = store.alike(scenario, device["device"], versions(device["backend"]))
     wanted = _course(scenario.values())
     runs = [number for number, tables in found.items() if _course(_flat(tables)) == wanted]
     return [Step(**row) for row in store.training(runs)]
@@ -50,7 +50,7 @@ def past_steps(scenario: Scenario, store: Store | None) -> list[Step]:
 
 def checkpoint_path(scenario: Scenario, store: Store) -> Path:
     """Where an entry of that scenario keeps how its training stands: beside the store."""
-    identity = json.dumps([scenario.name, _course(scenario.values())], sort_keys=True)
+    identity = json.dumps(_course(scenario.values()), sort_keys=True)
     folder = store.path.with_name(f"{store.path.stem}-checkpoints")
     return folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 

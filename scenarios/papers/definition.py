@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,33 +102,19 @@ def load_set(
     `only` names parts and nets: of each, where any is named, just those are kept. Raises
     ScenarioError.
     """
-    file, shown = catalogue.find(source), str(source)
-    layout = Layout(reader.read(file, shown), shown)
-    texts = {**reader.named_after(file), **layout.texts}
-    if shown in catalogue.names() and "name" not in layout.texts:
-        texts["name"] = shown
+    shown = str(source)
+    layout, texts = _read(source)
     changes = dict(overrides or {})
-    asked = layout.asks_for
-    if asked is not None and asked not in changes:
-        allowed = f"is missing; give it as --set {asked}=VALUE"
-        raise ScenarioError(shown, allowed, key=asked)
+    _check_asked(layout, changes, shown)
     written_in = {_SEED: overrides_source if _SEED in changes else shown, **(origins or {})}
     seeds = _seeds(changes.pop(_SEED, layout.seeds), written_in[_SEED])
 
     def entries() -> Iterator[Entry]:
         for part, net, seed in _chosen(layout, only, seeds):
-            where = f"{shown}: {part.name} {net.name}"
-            values = {**layout.values, **part.values, **net.values}
-            named = {
-                "name": f"{texts['name']} {part.name} {net.name}"[: TEXTS["name"]],
-                "title": f"{net.title}, {part.name}"[: TEXTS["title"]],
-                "question": "",
-                "source": texts["source"],
-            }
-            scenario = scenario_of(values, named, where).with_changes(
+            scenario = _scenario(layout, texts, part, net, shown).with_changes(
                 {**changes, _SEED: seed}, source=overrides_source, origins=written_in
             )
-            _check(scenario, where)
+            _check(scenario, f"{shown}: {part.name} {net.name}")
             yield Entry(part.name, net.name, net.title, part.paper.get(net.name), scenario)
 
     found = tuple(entries())
@@ -148,6 +135,72 @@ def load_set(
         entries=found,
         origin=shown,
     )
+
+
+def names_entry(source: str | Path) -> bool:
+    """Whether a text means an entry of a set that comes along, as li-2018-adding/T=100/lstm."""
+    name, slash, _ = str(source).partition("/")
+    return bool(slash) and name in catalogue.names() and not os.path.exists(source)
+
+
+def load_entry(
+    source: str,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    overrides_source: str = "overrides",
+    origins: Origins | None = None,
+) -> Scenario:
+    """The scenario of an entry, SET/PART/NET, with the set's first seed.
+
+    `overrides` and the rest as in `scenarios.scenario.load`. Raises ScenarioError.
+    """
+    name, _, place = source.partition("/")
+    layout, texts = _read(name)
+    known = {
+        f"{part.name}/{net.name}": (part, net)
+        for part in layout.parts
+        for net in layout.nets
+        if net.name in part.nets
+    }
+    if place not in known:
+        nearest = nearest_of(place, known)
+        allowed = f"no such entry; {name} has {', '.join(known)}"
+        raise ScenarioError(source, allowed, nearest=nearest and f"{name}/{nearest}")
+    changes = {_SEED: _seeds(layout.seeds, name)[0], **(overrides or {})}
+    _check_asked(layout, changes, source)
+    scenario = _scenario(layout, texts, *known[place], source)
+    return scenario.with_changes(changes, source=overrides_source, origins=origins)
+
+
+def _read(source: str | Path) -> tuple[Layout, dict[str, str]]:
+    """A set's file and its texts."""
+    file, shown = catalogue.find(source), str(source)
+    layout = Layout(reader.read(file, shown), shown)
+    texts = {**reader.named_after(file), **layout.texts}
+    if shown in catalogue.names() and "name" not in layout.texts:
+        texts["name"] = shown
+    return layout, texts
+
+
+def _check_asked(layout: Layout, changes: Mapping[str, object], shown: str) -> None:
+    asked = layout.asks_for
+    if asked is not None and asked not in changes:
+        allowed = f"is missing; give it as --set {asked}=VALUE"
+        raise ScenarioError(shown, allowed, key=asked)
+
+
+def _scenario(
+    layout: Layout, texts: Mapping[str, str], part: PartTable, net: NetTable, shown: str
+) -> Scenario:
+    """An entry as the file has it; error lines name the set and the entry."""
+    named = {
+        "name": f"{texts['name']}/{part.name}/{net.name}"[: TEXTS["name"]],
+        "title": f"{net.title}, {part.name}"[: TEXTS["title"]],
+        "question": texts["question"],
+        "source": part.paper_source or texts["source"],
+    }
+    values = {**layout.values, **part.values, **net.values}
+    return scenario_of(values, named, f"{shown}: {part.name} {net.name}")
 
 
 def _seeds(given: object, source: str) -> list[object]:

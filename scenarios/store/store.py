@@ -121,15 +121,21 @@ class Store(Database):
             latest = self._latest(run_id)
             self._update("runs", run_id, {**latest, "state": state, "error": error, "ended": now()})
 
-    def scenarios(
-        self, name: str, device: str | None, versions: Mapping[str, str]
+    def alike(
+        self, scenario: Scenario, device: str | None, versions: Mapping[str, str]
     ) -> dict[int, dict[str, Any]]:
-        """What the runs of this name, device and versions ran, as `Scenario.to_dict` has it, by
-        their number. Raises StoreError.
+        """Runs that may have made the same training, by their number, each with its scenario as
+        `Scenario.to_dict` has it: of this device and these versions, and alike in their columns.
+
+        Raises StoreError.
         """
-        query = "SELECT id, scenario FROM runs WHERE name = ? AND device = ? AND versions = ?"
+        query = """
+            SELECT id, scenario FROM runs
+            WHERE kind = ? AND task = ? AND seed = ? AND device = ? AND versions = ?
+        """
+        asked = (scenario.network.kind, scenario.task.name, scenario.run.seed, device)
         with explaining(self.path):
-            rows = self._db.execute(query, (name, device, to_json(dict(versions)))).fetchall()
+            rows = self._db.execute(query, (*asked, to_json(dict(versions)))).fetchall()
         return {row["id"]: json.loads(row["scenario"]) for row in rows}
 
     def training(self, runs: Sequence[int]) -> list[Row]:

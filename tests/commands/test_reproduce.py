@@ -16,6 +16,7 @@ import pytest
 
 from tests.commands.support import environment, nablascope, script
 from tests.scenarios.paper_sets import written
+from tests.scenarios.test_images import write_npz
 
 
 def events(output: str) -> list[dict[str, Any]]:
@@ -130,6 +131,22 @@ def test_without_a_name_the_sets_are_listed() -> None:
     assert all(entry["title"] in words.stdout and entry["source"] for entry in listed)
 
 
+def test_sequential_mnist_from_the_users_file(tmp_path: Path) -> None:
+    small = ("network.hidden_size=2", "training.steps=1", "training.evaluate_every=1")
+    changes = [f"--set={value}" for value in (f"task.file={write_npz(tmp_path)}", *small)]
+    nets = ("--only", "irnn", "--only", "indrnn-6", "--only", "permuted")
+    done = nablascope("reproduce", "li-2019-mnist", *nets, *changes, "--no-store", "--json")
+    start, *entries, end = events(done.stdout)
+
+    assert done.stderr == "" and done.returncode in (0, 1)
+    assert [entry["scenario"]["task"]["time_steps"] for entry in start["entries"]] == [784, 784]
+    assert all(0.0 <= entry["evaluation_accuracy"] <= 1.0 for entry in entries)
+    assert [(result["net"], result["paper"]) for result in end["results"]] == [
+        ("irnn", 82),
+        ("indrnn-6", 96.0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -161,19 +178,19 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        while len(frames(store, "small T=7 learns")) < 20:
+        while len(frames(store, "small/T=7/learns")) < 20:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read().decode()
     assert process.returncode == 130
     (end,) = (event for event in events(rest) if event["event"] == "end")
     assert end["interrupted"] and end["results"][0]["ours"] is None
-    assert 20 <= len(frames(store, "small T=7 learns")) < 801
+    assert 20 <= len(frames(store, "small/T=7/learns")) < 801
 
     assert nablascope(*arguments, str(store)).returncode == 0
     whole = tmp_path / "whole.sqlite"
     assert nablascope(*arguments, str(whole)).returncode == 0
-    assert frames(store, "small T=7 learns") == frames(whole, "small T=7 learns")
+    assert frames(store, "small/T=7/learns") == frames(whole, "small/T=7/learns")
     with closing(sqlite3.connect(store)) as db:
         begun = db.execute("SELECT min(step) FROM frames GROUP BY run_id ORDER BY run_id")
         first, second = (step for (step,) in begun)
@@ -208,12 +225,12 @@ def test_killed_it_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
         cwd=os.getcwd(),
     )
     assert killed.returncode == -signal.SIGKILL
-    assert len(frames(store, "small T=7 learns")) == 26
+    assert len(frames(store, "small/T=7/learns")) == 26
 
     done = nablascope(*arguments, str(store))
     assert done.returncode == 0
     assert nablascope(*arguments, str(whole)).returncode == 0
-    assert frames(store, "small T=7 learns") == frames(whole, "small T=7 learns")
+    assert frames(store, "small/T=7/learns") == frames(whole, "small/T=7/learns")
     with closing(sqlite3.connect(store)) as db:
         begun = db.execute("SELECT min(step) FROM frames GROUP BY run_id ORDER BY run_id")
         assert begun.fetchall() == [(0,), (24,)]

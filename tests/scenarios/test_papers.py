@@ -17,6 +17,7 @@ from scenarios.papers.definition import PaperSet, load_set
 from scenarios.papers.results import comparisons, results_of
 from scenarios.papers.run import SetRun
 from scenarios.papers.tally import Step, Tally, tally_of
+from scenarios.scenario import load
 from scenarios.store.store import Store
 from tests.scenarios.paper_sets import SMALL, written
 
@@ -37,8 +38,9 @@ def test_entries_are_parts_by_nets_by_seeds(tmp_path: Path) -> None:
     ]
     first, last = found.entries[0], found.entries[-1]
     assert (first.paper, last.paper, found.entries[2].paper) == (0.05, None, "fails")
-    assert first.scenario.name == "small T=6 learns"
-    assert first.scenario.source_text == "no paper at all"
+    assert first.scenario.name == "small/T=6/learns"
+    assert first.scenario.source_text == "Table 9"
+    assert last.scenario.source_text == "no paper at all"
     assert first.scenario.task.time_steps == 6 and last.scenario.task.time_steps == 7
     assert [part.paper_source for part in found.parts] == ["Table 9", "no paper at all"]
 
@@ -133,8 +135,23 @@ def test_every_set_that_comes_along_is_whole(name: str, tmp_path: Path) -> None:
     assert found.source_text and found.question and found.title
     assert all(part.order for part in found.parts)
     for entry in found.entries:
-        assert entry.scenario.source_text == found.source_text
-        assert len(entry.scenario.name) < 60
+        assert entry.scenario.source_text and len(entry.scenario.name) < 60
+        assert load(entry.scenario.name, {**asked, "run.seed": entry.seed}) == entry.scenario
+
+
+def test_an_entry_is_a_scenario_of_its_own() -> None:
+    found = load("li-2018-adding/T=500/lstm", {"training.steps": 7})
+    assert (found.network.kind, found.task.time_steps, found.training.steps) == ("lstm", 500, 7)
+    assert found.source_text == "Li et al. 2018, Figure 2(b)" and found.question
+    for name, line in {
+        "li-2018-adding/T=50/lstm": "no such entry; li-2018-adding has T=100/indrnn, T=100/",
+        "li-2018-adding/T=100": "did you mean li-2018-adding/T=100/",
+        "li-2018-ading/T=100/lstm": "no such file",
+        "li-2019-mnist/plain/irnn": "task.file: is missing; give it as --set task.file=VALUE",
+    }.items():
+        with pytest.raises(ScenarioError) as caught:
+            load(name)
+        assert str(caught.value).startswith(name) and line in str(caught.value)
 
 
 def steps(*losses: float, diverged: bool = False) -> list[Step]:

@@ -7,6 +7,7 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from scenarios.papers.catalogue import entries, names
 from scenarios.threads import one_thread
 from tui.commands.console import paragraph, styled, width, write
 from tui.commands.interrupt import Interrupt
@@ -91,8 +92,12 @@ def _run(
             report.close()
         interrupted = (cut or interrupt.asked) and report.missing
         report.end(interrupted=interrupted)
-    if store is not None and not args.json and not args.quiet:
-        write(styled(f"stored in {store.path}", "dim"))
+    if not args.json and not args.quiet:
+        if store is not None:
+            write(styled(f"stored in {store.path}", "dim"))
+        if args.set in names():
+            name = paper_set.entries[0].scenario.name
+            write(styled(f"nablascope {name} shows one of them in the lab", "dim"))
     if interrupted:
         return 130
     return 0 if report.reproduced else 1
@@ -111,7 +116,6 @@ def _load(args: argparse.Namespace) -> PaperSet:
 
 
 def _list(*, as_json: bool) -> int:
-    from scenarios.papers.catalogue import entries
 
     found = entries()
     if as_json:
