@@ -63,7 +63,7 @@ def restore(run: Run, path: Path) -> None:
     the same but for its texts, its device and, where no schedule depends on it, the number of
     steps. Raises CheckpointError, and then has changed nothing.
     """
-    from scenarios.runner import TrainingState
+    from scenarios.training import TrainingState
 
     arrays = _read(path)
     meta = _meta(arrays.pop("meta", None))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.architectures import ARCHITECTURES
@@ -13,16 +12,15 @@ from engine.backend import open_backend
 from engine.errors import DeviceError, MemoryShortage
 from engine.frame import Frame
 from engine.network import Network
-from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec, NetworkSpec
 from engine.verdict import judge
 from scenarios.errors import ScenarioError
-from scenarios.schedules import SCHEDULES, Memory
 from scenarios.schema import FIELDS
 from scenarios.tasks import TASKS
+from scenarios.training import Training, beginning, slots
 
 if TYPE_CHECKING:
-    from engine.arrays import Array, HostArray
+    from engine.arrays import HostArray
     from engine.inspection import Inspection
     from engine.jacobian import JacobianSpectrum
     from engine.network import Fields
@@ -40,21 +38,6 @@ _SIZE_KEYS = (
     "task.image_size",
     "task.image_channels",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingState:
-    """Where training stands, besides what the network holds.
-
-    Attributes:
-        step: how many updates have been made.
-        learning_rate: that of the latest, None before the first.
-        memory: `scenarios.schedules.Memory.state` before the loss of this step.
-    """
-
-    step: int
-    learning_rate: float | None
-    memory: list[float]
 
 
 class Run:
@@ -82,10 +65,10 @@ class Run:
                 scenario.origin, str(error), key="run.device", value=scenario.run.device
             ) from error
         self._backend = backend
-        self._optimizer = OPTIMIZERS[scenario.training.optimizer]
-        slots = self._optimizer.slots if scenario.training.steps else 0
         try:
-            self.network = Network(network_spec(scenario), [init_spec(scenario)], backend, slots)
+            self.network = Network(
+                network_spec(scenario), [init_spec(scenario)], backend, slots(scenario)
+            )
         except MemoryShortage as shortage:
             raise _too_large(scenario, str(shortage)) from shortage
         except ValueError as error:
@@ -95,7 +78,7 @@ class Run:
             ) from error
         self._task = TASKS[scenario.task.name]
         self._task.load(scenario)
-        self.state = TrainingState(0, None, Memory(scenario.training.schedule_steps).state)
+        self.state = beginning(scenario)
         self.device = backend.description
         self.versions = versions(backend.description["backend"])
         self.input: Any = None
@@ -108,51 +91,20 @@ class Run:
         dtype: no update could be made of it. Not timed, the same scenario on the same device gives
         the same frames.
         """
-        scenario, network, training = self.scenario, self.network, self.scenario.training
-        schedule, memory = SCHEDULES[training.schedule], Memory(training.schedule_steps)
-        start, rate, memory.state = self.state.step, self.state.learning_rate, self.state.memory
-        batches = self._task.batches(scenario, start)
-        x: Array = None
-        target: Array = None
-        for step in range(start, training.steps + 1):
-            begin = time.perf_counter()
-            if step > start:
-                rate = schedule.rate(scenario, step, memory)
-                network.update(self._optimizer, [rate], [training.clip_norm], [training.clip_value])
-            self.state = TrainingState(step, rate, memory.state)
-            inputs, targets = next(batches)
-            # A task that keeps its batch is uploaded once.
-            if inputs is not self.input or x is None:
-                x, target = self._upload(inputs), self._upload(targets)
-                self.input, self.target = inputs, targets
-            fields = network.evaluate(x, target)
-            looks = training.evaluate_every and step % training.evaluate_every == 0
-            loss, accuracy = self._held_out() if looks else (None, None)
-            frame = frame_of(scenario, fields, 0, step, time.perf_counter() - begin)
-            frame = replace(
-                frame, evaluation_loss=loss, evaluation_accuracy=accuracy, learning_rate=rate
+        training = Training([self.scenario], self.network, [self.state])
+        begin = time.perf_counter()
+        for look in training.looks():
+            (self.state,) = look.states
+            self.input, self.target = training.data.latest
+            loss, accuracy = look.held_out[0] if look.held_out else (None, None)
+            frame = frame_of(self.scenario, look.fields, 0, look.step, time.perf_counter() - begin)
+            yield replace(
+                frame,
+                evaluation_loss=loss,
+                evaluation_accuracy=accuracy,
+                learning_rate=self.state.learning_rate,
             )
-            memory.take(loss if training.evaluate_every else frame.loss)
-            yield frame
-            if frame.overflow is not None or not math.isfinite(frame.loss):
-                return
-
-    def _held_out(self) -> tuple[float, float | None]:
-        """Loss and accuracy on what is never trained on."""
-        loss = hits = 0.0
-        count = 0
-        accurate = True
-        for (inputs, targets), examples in self._task.held_out(self.scenario):
-            found = self.network.judge(self._upload(inputs), self._upload(targets))
-            loss += float(found.losses[..., :examples].sum())
-            accurate = found.hits is not None
-            if found.hits is not None:
-                hits += float(found.hits[..., :examples].sum())
-            count += examples * found.losses.shape[1]
-        return loss / count, hits / count if accurate else None
-
-    def _upload(self, values: Any) -> Array:
-        return self._backend.asarray(values)[None]
+            begin = time.perf_counter()
 
     def jacobian(self) -> JacobianSpectrum:
         """Singular values of the end-to-end Jacobian of the network as it is now.
@@ -172,7 +124,8 @@ class Run:
         from engine.inspection import inspect
 
         inputs, targets = self._batch()
-        return inspect(self.network, self._upload(inputs), self._upload(targets), layer, step)
+        x, target = (self._backend.asarray(values)[None] for values in (inputs, targets))
+        return inspect(self.network, x, target, layer, step)
 
     def weight_sizes(self) -> WeightSizes:
         """How large the weights are that the gradient meets, see `engine.weight_sizes`."""
