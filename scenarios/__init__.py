@@ -7,17 +7,23 @@ for frame in scenarios.run("rnn-relu", {"task.time_steps": 200}):
 
 for cell in scenarios.sweep("mlp-tanh-depth", {"network.hidden_size": 32}):
     print(cell.values, cell.result.verdict, cell.result.decades)
+
+for entry, tally in scenarios.reproduce("li-2018-adding", only=["T=100"]):
+    print(entry.net, entry.paper, tally.solved_at, tally.evaluation_loss)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.frame import Frame
+    from scenarios.papers.definition import Entry
+    from scenarios.papers.tally import Tally
+    from scenarios.store.store import Store
     from scenarios.sweeps.executors import Executor
     from scenarios.sweeps.run import SweepStore, SweptCell
 
@@ -65,3 +71,33 @@ def sweep(
     else:
         executor = local_executor(workers, loaded)
     return SweepRun(loaded, executor, store, fresh=fresh).cells()
+
+
+def reproduce(
+    source: str | Path,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    store: Store | None = None,
+    fresh: bool = False,
+) -> Iterator[tuple[Entry, Tally]]:
+    """Run a paper's set, a name of the papers' catalogue or a TOML file, and yield its entries,
+    each with what became of it, as they end.
+
+    `overrides` maps dotted keys to values, as --set does, and `only` names parts and nets.
+    `workers` are processes here, one a core or one a GPU if it is None; with 1 all is done in this
+    process. Entries that `store` holds already are yielded from there unless `fresh`, and others
+    stored as they go on. What the store refuses for a while is a warning. Raises
+    `scenarios.errors.ScenarioError` at once where the set cannot be run.
+    """
+    import warnings
+
+    from scenarios.papers.definition import load_set
+    from scenarios.papers.run import SetRun
+    from scenarios.processes import workers_for
+
+    loaded = load_set(source, overrides, only)
+    wanted, gpus = workers_for(loaded.entries[0].scenario.run.device, workers)
+    run = SetRun(loaded, store, warnings.warn, workers=wanted, gpus=gpus, fresh=fresh)
+    return run.ended()

@@ -137,7 +137,7 @@ def _recorded(
             if tally.finished:
                 break
             keeper.frame()
-        state = "diverged" if tally.diverged else "done"
+        state = "done" if tally.diverged is None else "diverged"
         # Whoever raises the number of steps goes on from here.
         keeper.save()
     except GeneratorExit:

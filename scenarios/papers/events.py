@@ -31,17 +31,18 @@ def start_event(paper_set: PaperSet, workers: int) -> Event:
 
 def entry_event(entry: Entry, tally: Tally, *, stored: bool) -> Event:
     """One entry that has ended, or was found finished in the store."""
+    step = tally.step
     return {
         "event": "entry",
         **_place(entry),
         "paper": entry.paper,
         "finished": tally.finished,
-        "step": tally.step,
+        "step": step,
         "loss": tally.loss,
         "evaluation_loss": tally.evaluation_loss,
         "evaluation_accuracy": tally.evaluation_accuracy,
         "solved_at": tally.solved_at,
-        "diverged": tally.diverged,
+        "diverged": None if tally.diverged is None else {"step": step, "layer": tally.diverged},
         "curve": [list(point) for point in tally.curve],
         "stored": stored,
         "error": tally.error,

@@ -32,7 +32,7 @@ class Pace:
             return None
         left, open_entries = 0.0, 0
         for tally, work in zip(self._run.tallies, self._work, strict=True):
-            if tally.finished or tally.error is not None:
+            if tally.ended:
                 continue
             open_entries += 1
             done = tally.step or 0

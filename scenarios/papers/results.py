@@ -73,7 +73,7 @@ def _result(paper_set: PaperSet, group: Sequence[tuple[Entry, Tally]]) -> Result
         values=values,
         value=middle(values) if len(done) == len(tallies) else None,
         losses=tuple(t.evaluation_loss for t in tallies if t.evaluation_loss is not None),
-        diverged=sum(tally.diverged for tally in tallies),
+        diverged=sum(tally.diverged is not None for tally in tallies),
         steps=max((tally.step or 0) for tally in tallies),
         seconds=sum(tally.seconds for tally in tallies),
     )
@@ -84,9 +84,9 @@ def _value(measure: str, tally: Tally) -> float:
         return math.inf if tally.solved_at is None else float(tally.solved_at)
     if measure == "accuracy":
         # Numbers that are none name nothing right.
-        return 0.0 if tally.diverged else tally.evaluation_accuracy or 0.0
+        return 0.0 if tally.diverged is not None else tally.evaluation_accuracy or 0.0
     loss = tally.evaluation_loss
-    return math.inf if tally.diverged or loss is None else loss
+    return math.inf if tally.diverged is not None or loss is None else loss
 
 
 def comparisons(paper_set: PaperSet, results: Sequence[Result]) -> list[Comparison]:

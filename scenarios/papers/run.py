@@ -12,7 +12,7 @@ from scenarios.papers.worker import beside
 from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
-    from scenarios.papers.definition import PaperSet
+    from scenarios.papers.definition import Entry, PaperSet
     from scenarios.store.store import Store
 
 
@@ -75,6 +75,15 @@ class SetRun:
             yield from self._beside(left)
         else:
             yield from self._here(left)
+
+    def ended(self) -> Iterator[tuple[Entry, Tally]]:
+        """Run the set; yields each entry with its tally once it has ended. Raises StoreError."""
+        seen = set()
+        for index in self.progress():
+            tally = self.tallies[index]
+            if index not in seen and tally.ended:
+                seen.add(index)
+                yield self.paper_set.entries[index], tally
 
     def _here(self, left: list[int]) -> Iterator[int]:
         for index in left:

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """One frame's share: losses None where they were not finite, or nobody looked."""
+    """One frame's share: losses None where they were not finite, or nobody looked.
+
+    `diverged` is the layer whose numbers first left the dtype, the last one where the loss alone
+    did, and None where all is well.
+    """
 
     step: int
     loss: float | None
     evaluation_loss: float | None
     evaluation_accuracy: float | None
-    diverged: bool
+    diverged: int | None
     seconds: float
 
 
@@ -27,12 +31,15 @@ def step_of(frame: Frame) -> Step:
     """A frame as it counts here."""
     from scenarios.store.rows import finite
 
+    layer = None if frame.overflow is None else frame.overflow.layer
+    if layer is None and not math.isfinite(frame.loss):
+        layer = len(frame.log10_grad_h)
     return Step(
         frame.step,
         finite(frame.loss),
         finite(frame.evaluation_loss),
         frame.evaluation_accuracy,
-        frame.overflow is not None or not math.isfinite(frame.loss),
+        layer,
         frame.seconds,
     )
 
@@ -48,7 +55,7 @@ class Tally:
         loss: of the latest batch trained on.
         evaluation_loss, evaluation_accuracy: of the latest look at what is held out.
         solved_at: the step at which the loss on what is held out was first below `solved_below`.
-        diverged: whether the numbers left the dtype.
+        diverged: the layer whose numbers left the dtype at `step`, None if none did.
         seconds: spent on its frames.
         curve: step and loss of every look at what is held out.
         error: the line that says why it failed, None if it did not.
@@ -62,18 +69,23 @@ class Tally:
     evaluation_loss: float | None = None
     evaluation_accuracy: float | None = None
     solved_at: int | None = None
-    diverged: bool = False
+    diverged: int | None = None
     seconds: float = 0.0
     curve: list[tuple[int, float]] = field(default_factory=list)
     error: str | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether it has come to its result."""
         if self.step is None:
             return False
         solved = self.stops and self.solved_at is not None
-        return solved or self.diverged or self.step >= self.steps
+        return solved or self.diverged is not None or self.step >= self.steps
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is finished, or failed."""
+        return self.finished or self.error is not None
 
     def take(self, one: Step) -> None:
         """One more frame."""

@@ -95,8 +95,7 @@ def serve(connection: Connection) -> None:
     sent = 0.0
     with closing(attempt(paper_set, entry, store, connection.send, fresh=fresh)) as tallies:
         for tally in tallies:
-            ended = tally.finished or tally.error is not None
-            if ended or time.monotonic() - sent >= _PAUSE:
+            if tally.ended or time.monotonic() - sent >= _PAUSE:
                 connection.send(tally)
                 sent = time.monotonic()
             if connection.poll():

@@ -141,14 +141,16 @@ class Store(Database):
     def training(self, runs: Sequence[int]) -> list[Row]:
         """How one training went, step by step, that these runs made in turn.
 
-        Of a step that several made the latest counts. `diverged` is 1 where the forward pass or the
-        loss had left the dtype. Raises StoreError.
+        Of a step that several made the latest counts. `diverged` is the layer where the forward
+        pass left the dtype, the last one where the loss alone did, else None. Raises StoreError.
         """
         query = f"""
-            SELECT step, loss, evaluation_loss, evaluation_accuracy, seconds,
-                loss IS NULL OR overflow_step IS NOT NULL AS diverged, max(run_id) AS latest
-            FROM frames WHERE run_id IN ({", ".join("?" * len(runs))})
-            GROUP BY step ORDER BY step
+            SELECT frames.step, frames.loss, evaluation_loss, evaluation_accuracy, frames.seconds,
+                coalesce(frames.overflow_layer, iif(frames.loss IS NULL, depth, NULL)) AS diverged,
+                max(run_id) AS latest
+            FROM frames JOIN runs ON runs.id = run_id
+            WHERE run_id IN ({", ".join("?" * len(runs))})
+            GROUP BY frames.step ORDER BY frames.step
         """
         with explaining(self.path):
             rows: list[Row] = self._db.execute(query, tuple(runs)).fetchall()

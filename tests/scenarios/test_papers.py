@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import scenarios
 from scenarios.errors import ScenarioError
 from scenarios.papers import catalogue
 from scenarios.papers.attempt import attempt, checkpoint_path, past_steps
@@ -154,10 +155,10 @@ def test_an_entry_is_a_scenario_of_its_own() -> None:
         assert str(caught.value).startswith(name) and line in str(caught.value)
 
 
-def steps(*losses: float, diverged: bool = False) -> list[Step]:
+def steps(*losses: float, diverged: int | None = None) -> list[Step]:
     """A look at every tenth step."""
     return [
-        Step(10 * i, loss, loss, 1.0 - loss, diverged and i == len(losses) - 1, 0.5)
+        Step(10 * i, loss, loss, 1.0 - loss, diverged if i == len(losses) - 1 else None, 0.5)
         for i, loss in enumerate(losses)
     ]
 
@@ -177,7 +178,7 @@ def test_the_order_by_loss(tmp_path: Path) -> None:
     assert judged(found, steps(*WORSE), steps(*WHOLE)) == ([0.6, 0.05], [False])
     assert judged(found, steps(*WHOLE), steps(*WHOLE)) == ([0.05, 0.05], [False])
     assert judged(found, steps(*WHOLE), steps(*SHORT)) == ([0.05, None], [None])
-    assert judged(found, steps(*WHOLE), steps(*SHORT, diverged=True)) == ([0.05, math.inf], [True])
+    assert judged(found, steps(*WHOLE), steps(*SHORT, diverged=1)) == ([0.05, math.inf], [True])
 
 
 def test_the_order_by_accuracy_is_of_means(tmp_path: Path) -> None:
@@ -285,10 +286,12 @@ def test_a_net_that_diverges_has_a_result(tmp_path: Path) -> None:
     with Store.open(tmp_path / "runs.sqlite") as store:
         run = SetRun(found, store, warn)
         list(run.progress())
-        assert [tally.diverged and tally.finished for tally in run.tallies] == [True, True]
+        assert [tally.diverged for tally in run.tallies] == [1, 1]
+        assert all(tally.finished for tally in run.tallies)
         again = SetRun(found, store, warn)
         list(again.progress())
         assert again.stored == [True, True]
+        assert again.tallies == run.tallies
 
 
 def test_beside_each_other_comes_to_the_same(tmp_path: Path) -> None:
@@ -305,3 +308,15 @@ def test_beside_each_other_comes_to_the_same(tmp_path: Path) -> None:
     here = ends(1, None)
     for one, other in zip(beside, here, strict=True):
         assert one.curve == other.curve and one.finished and one.error is None
+
+
+def test_from_python(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    with Store.open(tmp_path / "runs.sqlite") as store:
+        found = list(scenarios.reproduce(file, {"run.seed": 3}, only=["T=6"], store=store))
+        assert [(entry.net, entry.seed, tally.step) for entry, tally in found] == [
+            ("learns", 3, 40),
+            ("still", 3, 40),
+        ]
+    with pytest.raises(ScenarioError, match="neither a set of the catalogue nor a file"):
+        scenarios.reproduce("li-2018-ading")

@@ -71,7 +71,7 @@ class SetReport:
     def progress(self, index: int) -> None:
         """An entry has gone on, and perhaps ended."""
         tally = self.run.tallies[index]
-        if (tally.finished or tally.error is not None) and index not in self._ended:
+        if tally.ended and index not in self._ended:
             self._ended.add(index)
             self._say(lambda: self.show_entry(index))
         else:
@@ -197,8 +197,8 @@ class TextSetReport(SetReport):
 def _outcome(tally: Tally) -> str:
     if tally.error is not None:
         return f"failed: {tally.error}"
-    if tally.diverged:
-        return "diverged"
+    if tally.diverged is not None:
+        return f"diverged at layer {tally.diverged}"
     loss = "" if tally.evaluation_loss is None else f"loss {tally.evaluation_loss:.4g}"
     if tally.solved_at is not None:
         return f"solved, {loss}"
