@@ -164,10 +164,9 @@ def _gates(layer: Layer, cell: int, step: int) -> dict[str, Gate]:
 
     if not layer.gates:
         return {}
-    values = layer.backend.to_host(layer.arrays.own["gates"][cell, step]).astype(np.float64)
+    values = layer.backend.to_host(layer.arrays.own["gates"][cell, :, step]).astype(np.float64)
     found = {}
-    blocks = np.split(values, len(layer.gates), axis=-1)
-    for name, squash, block in zip(layer.gates, layer.squashes, blocks, strict=True):
+    for name, squash, block in zip(layer.gates, layer.squashes, values, strict=True):
         slope = block * (1.0 - block) if squash == "sigmoid" else 1.0 - block * block
         flat = slope < SATURATION * ACTIVATIONS[squash].max_slope
         found[name] = Gate(float(np.abs(block).mean()), float(flat.mean()))

@@ -44,12 +44,21 @@ class RecurrentLayer(Layer):
     A subclass writes the two tight loops, what they multiply by, and the gradients of its recurrent
     weights. The buffers `a` and `h` are the base's; whatever else is kept, the subclass plans.
 
+    G is the number of gates, 1 for a cell without. What has G values a unit lies gate by gate,
+    (S, G, T, B, H), so that what is done to one gate at one step runs over contiguous memory.
+
     Attributes:
         states: how many gradients travel back through time beside each other, dL/dh the first.
+        a: x_t W + b, then the pre-activations, then dL/da, (S, G, T, B, H).
     """
 
     recurrent: ClassVar[bool] = True
     states: ClassVar[int] = 1
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing lies between x W and the bias."""
+        return self.normaliser is None and self.stream is None
 
     def _prepare_forward(self) -> None:
         """Lay out what `_forward_steps` reads; called once a pass."""
@@ -60,6 +69,8 @@ class RecurrentLayer(Layer):
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         self._each_step: dict[str, list[Array]] = {}
+        self._width = max(1, len(self.gates))
+        self.a = self.by_gate(arrays.own["a"])
 
     @abstractmethod
     def _forward_steps(self, block: slice) -> None:
@@ -71,7 +82,7 @@ class RecurrentLayer(Layer):
 
     @abstractmethod
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
-        """What the backward loop multiplies by at each step of a block, each (S, n, B, ...).
+        """What the backward loop multiplies by at each step of a block, each (S, n, ..., B, H).
 
         Also records the share of saturated units. May use up the block's part of `a`.
         """
@@ -116,20 +127,22 @@ class RecurrentLayer(Layer):
         return {}
 
     def forward(self, x: Array) -> Array:
-        xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
-        parameters = self.arrays.parameters
+        a, h = self.a, self.arrays.own["h"]
         # Block by block the projection is still in cache when the loop gets to it.
-        by_block = self.cells == 1 and self.normaliser is None and self.stream is None
-        if not by_block:
+        by_block = self.cells == 1 and self._plain
+        if not self._plain:
+            self._project_rows(x)
+        elif not by_block:
             self._multiply_input(x, a)
-            self._project(a)
         self._prepare_forward()
+        bias = self.arrays.parameters.get("b")
         for block in self._blocks():
-            steps = a[:, block]
+            steps = a[:, :, block]
             if by_block:
                 self._multiply_input(x[:, block], steps)
-            if "b" in parameters:
-                xp.add(steps, parameters["b"][:, None, None], out=steps)
+            if bias is not None:
+                by_gate = bias.reshape(self.cells, self._width, 1, 1, -1)
+                self.backend.xp.add(steps, by_gate, out=steps)
             self._forward_steps(block)
             if self.activation.hides_nan:
                 self._restore_nan(block)
@@ -138,10 +151,29 @@ class RecurrentLayer(Layer):
         return h[:, 1:]
 
     def _multiply_input(self, x: Array, out: Array) -> None:
-        """Write x W to `out`, both (S, n, B, ...) and contiguous: one GEMM."""
-        rows = out.reshape(self.cells, -1, out.shape[-1])
-        weight = self.arrays.parameters["W"]
-        self.backend.xp.matmul(x.reshape(self.cells, -1, x.shape[-1]), weight, out=rows)
+        """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate."""
+        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
+        rows = out.reshape(self.cells, self._width, -1, out.shape[-1])
+        self.backend.xp.matmul(samples, self.columns(self.arrays.parameters["W"]), out=rows)
+
+    def _project_rows(self, x: Array) -> None:
+        """Write to `a` what x W becomes where something lies between it and the bias."""
+        rows = self._rows()
+        flat = rows.reshape(self.cells, -1, rows.shape[-1])
+        samples = x.reshape(self.cells, -1, x.shape[-1])
+        self.backend.xp.matmul(samples, self.arrays.parameters["W"], out=flat)
+        self._project(rows)
+        if self.gates:
+            self.backend.xp.copyto(self.a, self._by_gate_of_rows(rows))
+
+    def _rows(self) -> Array:
+        """Room for a sample's gates side by side, (S, T, B, G H): `a` itself if there is one."""
+        own = self.arrays.own["a"]
+        return self.shared("rows", own.shape) if self.gates else own
+
+    def _by_gate_of_rows(self, rows: Array) -> Array:
+        """A view (S, G, n, B, H) of (S, n, B, G H)."""
+        return rows.reshape(*rows.shape[:3], self._width, -1).transpose(0, 3, 1, 2, 4)
 
     def _restore_nan(self, block: slice) -> None:
         """Make a cell's h nan from the first step on whose pre-activation is."""
@@ -159,20 +191,48 @@ class RecurrentLayer(Layer):
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
         import numpy as np
 
-        a = self.arrays.own["a"]
         exponents = np.zeros((self.cells, self.spec.time_steps), dtype=np.int64)
         self._through_time(gradient, exponents)
-        grad_a = ScaledGradient(a, exponents)
+        grad_a = ScaledGradient(self.a.swapaxes(1, 2), exponents)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         below = ScaledGradient(into, grad_p.exponent)
-        flat = grad_p.data.reshape(self.cells, -1, a.shape[-1])
         if into is not None:
-            weight = self.arrays.parameters["W"].swapaxes(-1, -2)
-            rows = into.reshape(self.cells, -1, into.shape[-1])
-            self.backend.xp.matmul(flat, weight, out=rows)
+            self._input_gradient(grad_p.data, into)
         if self.fills_gradients:
             self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
         return below
+
+    def _projection_gradient(self, grad_a: ScaledGradient) -> tuple[ScaledGradient, HostArray]:
+        if self._plain:
+            return super()._projection_gradient(grad_a)
+        if self.gates and self.normaliser is not None and self.normaliser.across_time:
+            import numpy as np
+
+            # Before the copy, so that both have one scale.
+            sizes = self.probe.log2_grad_a
+            exponent = self.align(grad_a, sizes, np.zeros_like(sizes), self._scaled_like_a())
+            grad_a.exponent = exponent[:, None].repeat(sizes.shape[1], axis=1)
+        rows = ScaledGradient(self._rows(), grad_a.exponent)
+        if self.gates:
+            self.backend.xp.copyto(self._by_gate_of_rows(rows.data), self.a)
+        result = super()._projection_gradient(rows)
+        grad_a.exponent = rows.exponent
+        return result
+
+    def _input_gradient(self, grad_p: Array, into: Array) -> None:
+        """Write dL/dx to `into`, (S, T, B, F), given dL/d(x W) by gate or as rows."""
+        xp, size = self.backend.xp, self.arrays.own["a"].shape[-1]
+        weight = self.arrays.parameters["W"].swapaxes(-1, -2)
+        by_gate = self._plain and bool(self.gates)
+        # To copy a block into rows costs less than a product a gate, each to be added.
+        for block in self._blocks() if by_gate else [slice(None)]:
+            rows = part = grad_p[:, block]
+            if by_gate:
+                rows = self.shared("slope", (*part.shape[:2], part.shape[3], size))
+                xp.copyto(self._by_gate_of_rows(rows).swapaxes(1, 2), part)
+            out = into[:, block]
+            flat = out.reshape(self.cells, -1, out.shape[-1])
+            xp.matmul(rows.reshape(self.cells, -1, size), weight, out=flat)
 
     def _fill_gradients(
         self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
@@ -180,7 +240,7 @@ class RecurrentLayer(Layer):
         """The parameters' gradients, from dL/da and dL/d(x W), whose scales they use up."""
         import numpy as np
 
-        a, h, probe = self.arrays.own["a"], self.arrays.own["h"], self.probe
+        h, probe, gradients = self.arrays.own["h"], self.probe, self.arrays.gradients
         # What a step's dL/da meets in parameter gradients: h_{t-1} with h_0 = 0, and x_t or n.
         log2_met = np.zeros_like(probe.log2_h)
         if grad_p is grad_a:
@@ -190,13 +250,11 @@ class RecurrentLayer(Layer):
         of_weights = exponent
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
-        samples = x.reshape(self.cells, -1, x.shape[-1])
-        flat = grad_p.data.reshape(self.cells, -1, a.shape[-1])
-        matrix_gradient(self.backend, samples, flat, self.arrays.gradients["W"])
+        by_gate = self.a if self._plain else self._by_gate_of_rows(grad_p.data)
+        self.matrix_gradient(x, by_gate, self.columns(gradients["W"]))
         self._recurrent_gradients(h[:, 1:-1])
-        if "b" in self.arrays.parameters:
-            ones = self.arrays.shared["ones"]
-            sum_over_samples(self.backend, ones, a, self.arrays.gradients["b"])
+        if "b" in gradients:
+            self.sum_over_samples(self.a, gradients["b"])
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
@@ -208,7 +266,7 @@ class RecurrentLayer(Layer):
         work = size + sum(array[0].size for name, array in parameters.items() if name != "W")
         for block in self._blocks():
             # One sample's, and copied: the next block uses the same scratch.
-            local = tuple(part[0, :, 0].copy() for part in self._local_gradients(block))
+            local = tuple(part[0][..., 0, :].copy() for part in self._local_gradients(block))
             for step in range(block.start or 1, block.stop):
                 own = tuple(part[step - block.start] for part in local)
                 push, pull = partial(self._push_step, own), partial(self._pull_step, own)
@@ -220,7 +278,7 @@ class RecurrentLayer(Layer):
         """Fill a's buffer with dL/da, `exponents` (S, T) with its scales, and the probe."""
         import numpy as np
 
-        a, probe, steps = self.arrays.own["a"], self.probe, self.spec.time_steps
+        a, probe, steps = self.a, self.probe, self.spec.time_steps
         length = self._block_length()
         shape = (self.cells, length + 1, *self._step_shape()[1:])
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
@@ -254,7 +312,7 @@ class RecurrentLayer(Layer):
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
                     probe.log2_grad_h[:, kept] = sizes[0][:, cut:] + scale[:, None]
-                    self._probe_grad_a(a[:, kept], kept, scale)
+                    self._probe_grad_a(a[:, :, kept], kept, scale)
                     for name, point in self._path_gradients(run).items():
                         log2_point = log2_rms(self.backend, point[:, cut:])
                         probe.log2_path[name][:, kept] = log2_point + scale[:, None]
@@ -269,18 +327,14 @@ class RecurrentLayer(Layer):
         probe = self.probe
         if not self.gates:
             out = probe.log2_grad_a[:, steps]
-            put_log2_rms(self.backend, grad_a, out)
+            put_log2_rms(self.backend, grad_a[:, 0], out)
             out += scale[:, None]
             return
-        import numpy as np
-
-        split = grad_a.reshape(*grad_a.shape[:3], len(self.gates), -1)
-        rows = 2.0 * log2_rms(self.backend, split, lead=4)
-        size = 0.5 * (np.logaddexp2.reduce(rows, axis=2) - math.log2(rows.shape[2]))
+        sizes = log2_rms(self.backend, grad_a, lead=3)
         for index, name in enumerate(self.gates):
-            probe.log2_grad_gates[name][:, steps] = size[..., index] + scale[:, None]
+            probe.log2_grad_gates[name][:, steps] = sizes[:, index] + scale[:, None]
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
-        probe.log2_grad_a[:, steps] = size.max(axis=-1) + scale[:, None]
+        probe.log2_grad_a[:, steps] = sizes.max(axis=1) + scale[:, None]
 
     def _normalise(self, top: tuple[Array, ...], scale: Exponents, force: bool) -> Exponents:
         """Bring the gradients of one step to magnitude 1 if they left the window, or by `force`."""
@@ -304,7 +358,7 @@ class RecurrentLayer(Layer):
         return [slice(t, min(t + length, steps)) for t in range(0, steps, length)]
 
     def _block_length(self) -> int:
-        return block_length(self.spec, self.cells)
+        return block_length(type(self), self.spec, self.cells)
 
     def _step_shape(self) -> Shape:
         return (self.cells, self.spec.batch_size, self.spec.hidden_size)
@@ -312,12 +366,27 @@ class RecurrentLayer(Layer):
     def shared(self, name: str, shape: Shape) -> Array:
         return self.arrays.shared[name][: math.prod(shape)].reshape(shape)
 
-    def forward_views(self, block: slice) -> tuple[Array, Array, Array]:
-        """A block's a (n, ..., B, H), its h and the one before (n + 1, ..., B, H), and scratch."""
-        own = self.arrays.own
-        a, h = own["a"][:, block], own["h"][:, block.start : block.stop + 1]
-        scratch = self.shared("step", (self.cells, *a.shape[2:]))
-        return self.loop(a), self.loop(h), self.cell(scratch)
+    def by_gate(self, array: Array) -> Array:
+        """A buffer of G values a unit as (S, G, n, B, H), n being whatever it has room for."""
+        return array.reshape(self.cells, self._width, -1, *self._step_shape()[1:])
+
+    def columns(self, weight: Array) -> Array:
+        """A view (S, G, F, H) of weights or their gradients, (S, F, G H)."""
+        return weight.reshape(*weight.shape[:2], self._width, -1).swapaxes(1, 2)
+
+    def matrix_gradient(self, x: Array, by_gate: Array, out: Array) -> None:
+        """Write to `out`, (S, G', F, H), the sum over steps and batch of x^T times a gradient.
+
+        `x` is (S, n, B, F), the gradient (S, G', n, B, H).
+        """
+        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
+        rows = by_gate.reshape(*by_gate.shape[:2], -1, by_gate.shape[-1])
+        matrix_gradient(self.backend, samples, rows, out)
+
+    def sum_over_samples(self, by_gate: Array, out: Array) -> None:
+        """Write to `out`, (S, G' H), the sum over steps and batch of a gradient as above."""
+        rows = by_gate.reshape(by_gate.shape[0] * by_gate.shape[1], -1, by_gate.shape[-1])
+        sum_over_samples(self.backend, self.arrays.shared["ones"], rows, out.reshape(len(rows), -1))
 
     @staticmethod
     def downwards(
@@ -326,8 +395,13 @@ class RecurrentLayer(Layer):
         """What a backward loop meets at each step, the last first: dL/da, the slope, dL/dh of the
         step before, and what the layer above adds to that, None where it adds nothing.
         """
-        parts = repeat(None) if external is None else chain(external[::-1], repeat(None))
+        parts = RecurrentLayer.parts(external)
         return zip(grad_a[::-1], slope[::-1], grad_h[-2::-1], parts, strict=False)
+
+    @staticmethod
+    def parts(external: Array | None) -> Iterator[Array | None]:
+        """What the layer above adds to dL/dh below each step, the last first, then None."""
+        return repeat(None) if external is None else chain(external[::-1], repeat(None))
 
     def each_step(self, name: str) -> list[Array]:
         """Views (..., B, H) of an own buffer's steps, made once for all passes."""
@@ -348,7 +422,7 @@ class RecurrentLayer(Layer):
         return slope
 
     def loop(self, array: Array) -> Array:
-        """(S, n, B, H) with time in front, and without the stack axis for a stack of one."""
+        """(S, n, ...) with time in front, and without the stack axis for a stack of one."""
         return array[0] if self.cells == 1 else array.swapaxes(0, 1)
 
     def cell(self, array: Array) -> Array:
@@ -488,8 +562,9 @@ def plan_recurrence(
     """The buffers every recurrent layer keeps, and its scratch."""
     batch, size = spec.batch_size, spec.hidden_size
     width = size * max(1, len(layer.gates))
-    length = block_length(spec, cells)
+    length = block_length(layer, spec, cells)
     own: dict[str, Shape] = {
+        # The projection's shape, which normalisation asks for; gates lie in it one after another.
         "a": (cells, spec.time_steps, batch, width),
         "h": (cells, spec.time_steps + 1, batch, size),
     }
@@ -501,10 +576,12 @@ def plan_recurrence(
     }
     for index in range(layer.states):
         shared[f"grad_state{index}"] = (cells, length + 1, batch, size)
+    if layer.gates and spec.norm != "none":
+        shared["rows"] = own["a"]
     return own, shared
 
 
-def block_length(spec: NetworkSpec, cells: int) -> int:
+def block_length(layer: type[RecurrentLayer], spec: NetworkSpec, cells: int) -> int:
     """Time steps in one block."""
-    values = cells * spec.batch_size * spec.hidden_size
+    values = cells * spec.batch_size * spec.hidden_size * max(1, len(layer.gates))
     return max(1, min(spec.time_steps, _BLOCK_VALUES // values))

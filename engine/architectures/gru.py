@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS
-from engine.layer import matrix_gradient, sum_over_samples
-from engine.matrix_recurrence import MatrixRecurrence, plan_matrix_recurrence
+from engine.matrix_recurrence import GatedRecurrence, plan_matrix_recurrence
 from engine.recurrence import block_length
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from engine.spec import NetworkSpec
 
 
-class GRULayer(MatrixRecurrence):
+class GRULayer(GatedRecurrence):
     """An update gate z that carries h on, beside a candidate n that r lets see h."""
 
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
@@ -32,67 +31,67 @@ class GRULayer(MatrixRecurrence):
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         plan = plan_matrix_recurrence(GRULayer, spec, input_shape, cells)
         steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
-        plan.own["gates"] = (cells, steps, batch, 3 * size)
+        plan.own["gates"] = (cells, 3, steps, batch, size)
         # h U_n + c on the way forward, its gradient on the way back.
         plan.own["recalled"] = (cells, steps, batch, size)
-        for name in ("slope_r", "kept"):
-            plan.shared[name] = (cells, block_length(spec, cells), batch, size)
+        for name in ("slope_recalled", "kept"):
+            plan.shared[name] = (cells, block_length(GRULayer, spec, cells), batch, size)
         if spec.bias:
+            plan.shared["repeated_c"] = (cells, batch, size)
             plan.biases["c"] = (size,)
         return plan
 
     def _forward_steps(self, block: slice) -> None:
-        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
-        sigmoid, tanh = ACTIVATIONS["sigmoid"].forward, xp.tanh
-        product, add, multiply = self.product(), xp.add, xp.multiply
-        weight = self.cell(self.arrays.parameters["U"])
-        a, h, scratch = self.forward_views(block)
-        gates, recalled = self.loop(own["gates"][:, block]), self.loop(own["recalled"][:, block])
-        second_bias = self._second_bias()
-        wide, narrow = slice(0, 2 * size), slice(2 * size, None)
-        for k in range(len(a)):
-            a_k, gates_k, recalled_k, h_k = a[k], gates[k], recalled[k], h[k + 1]
-            product(h[k], weight, out=scratch)
-            add(a_k[..., wide], scratch[..., wide], out=a_k[..., wide])
-            sigmoid(xp, a_k[..., wide], gates_k[..., wide])
-            r, z, n = (gates_k[..., m * size : (m + 1) * size] for m in range(3))
-            add(scratch[..., narrow], second_bias, out=recalled_k)
-            multiply(r, recalled_k, out=h_k)
-            add(a_k[..., narrow], h_k, out=a_k[..., narrow])
-            tanh(a_k[..., narrow], out=n)
+        xp, own = self.backend.xp, self.arrays.own
+        sigmoid, tanh, subtract = ACTIVATIONS["sigmoid"].forward, xp.tanh, xp.subtract
+        product, add, multiply = xp.matmul, xp.add, xp.multiply
+        weight, scratch, second_bias = self.weight(), self.step_scratch(), self._second_bias()
+        to_rz, to_n = scratch[..., :2, :, :], scratch[..., 2, :, :]
+        a = self.steps_by_gate(self.a[:, :, block])
+        gates = self.steps_by_gate(own["gates"][:, :, block])
+        h = self.loop(own["h"][:, block.start : block.stop + 1])
+        steps = zip(
+            *(a[..., :2, :, :], a[..., 2, :, :]),
+            *(gates[..., :2, :, :], *(gates[..., gate, :, :] for gate in range(3))),
+            *(self.loop(own["recalled"][:, block]), h[..., None, :, :], h, h[1:]),
+            strict=False,
+        )
+        for a_rz, a_n, r_z, r, z, n, recalled, h_operand, h_before, h_t in steps:
+            product(h_operand, weight, out=scratch)
+            add(a_rz, to_rz, out=a_rz)
+            sigmoid(xp, a_rz, r_z)
+            add(to_n, second_bias, out=recalled)
+            multiply(r, recalled, out=h_t)
+            add(a_n, h_t, out=a_n)
+            tanh(a_n, out=n)
             # (1 - z) n + z h = n + z (h - n).
-            xp.subtract(h[k], n, out=h_k)
-            multiply(h_k, z, out=h_k)
-            add(h_k, n, out=h_k)
+            subtract(h_before, n, out=h_t)
+            multiply(h_t, z, out=h_t)
+            add(h_t, n, out=h_t)
 
     def _second_bias(self) -> Array:
         if "c" not in self.arrays.parameters:
             return 0.0
-        return self.cell(self.arrays.parameters["c"][:, None])
+        repeated = self.shared("repeated_c", self._step_shape())
+        repeated[...] = self.arrays.parameters["c"][:, None]
+        return self.cell(repeated)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
-        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
-        a, gates, recalled = own["a"][:, block], own["gates"][:, block], own["recalled"][:, block]
-        h_before = own["h"][:, block.start : block.stop]
-        slope = self.shared("slope", a.shape)
-        parts = [slice(m * size, (m + 1) * size) for m in range(3)]
-        shares = []
-        for part, name in zip(parts, self.squashes, strict=True):
-            phi = ACTIVATIONS[name]
-            phi.slope(xp, a[..., part], gates[..., part], slope[..., part])
-            if self.statistics:
-                shares.append(self._saturated_share(slope[..., part], phi))
-        if self.statistics:
-            self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
-        _, z, n = (gates[..., part] for part in parts)
-        to_r, to_z, to_n = (slope[..., part] for part in parts)
-        spare = self.shared("slope_r", recalled.shape)
+        """From dL/dh_t to dL/da by gate, and to dL/d(h U_n + c); and z."""
+        xp, own = self.backend.xp, self.arrays.own
+        slope, gates = self.gate_slopes(block), own["gates"][:, :, block]
+        recalled, h_before = own["recalled"][:, block], own["h"][:, block.start : block.stop]
+        r, z, n = (gates[:, gate] for gate in range(3))
+        to_r, to_z, to_n = (slope[:, gate] for gate in range(3))
+        to_recalled = self.shared("slope_recalled", recalled.shape)
+        xp.subtract(h_before, n, out=to_recalled)
+        xp.multiply(to_z, to_recalled, out=to_z)
+        xp.subtract(1.0, z, out=to_recalled)
+        xp.multiply(to_n, to_recalled, out=to_n)
         xp.multiply(to_r, recalled, out=to_r)
-        xp.subtract(h_before, n, out=spare)
-        xp.multiply(to_z, spare, out=to_z)
-        xp.subtract(1.0, z, out=spare)
-        xp.multiply(to_n, spare, out=to_n)
-        return slope, gates
+        xp.multiply(to_r, to_n, out=to_r)
+        xp.multiply(to_n, r, out=to_recalled)
+        return slope.swapaxes(1, 2), to_recalled, z
 
     def _backward_steps(
         self,
@@ -101,49 +100,48 @@ class GRULayer(MatrixRecurrence):
         steps: slice,
         external: Array | None,
     ) -> None:
-        xp, size = self.backend.xp, self.spec.hidden_size
-        product, multiply, add = self.product(), xp.multiply, xp.add
-        (slope, gates), (grad_h,) = local, states
-        grad_a = self.loop(self.arrays.own["a"][:, steps])
-        recalled = self.loop(self.arrays.own["recalled"][:, steps])
-        weight = self.cell(self.transposed())
-        wide, narrow = slice(0, 2 * size), slice(2 * size, None)
-        # What U sees: dL/da for r and z, but dL/d(h U_n) = r dL/da_n in n's place.
-        seen = self.cell(self.shared("step", (self.cells, *self.arrays.own["a"].shape[2:])))
-        kept = self.loop(self._kept(len(slope)))
-        for k in range(len(slope) - 1, -1, -1):
-            grad_h_k, slope_k, out = grad_h[k + 1], slope[k], grad_a[k]
-            to_r, to_z, to_n = (slope_k[..., m * size : (m + 1) * size] for m in range(3))
-            multiply(grad_h_k, to_n, out=out[..., narrow])
-            multiply(out[..., narrow], to_r, out=out[..., :size])
-            multiply(grad_h_k, to_z, out=out[..., size : 2 * size])
-            multiply(out[..., narrow], gates[k][..., :size], out=recalled[k])
-            seen[..., wide] = out[..., wide]
-            seen[..., narrow] = recalled[k]
-            product(seen, weight, out=grad_h[k])
+        xp = self.backend.xp
+        product, multiply, add = xp.matmul, xp.multiply, xp.add
+        (slope, to_recalled, z), (grad_h,) = local, states
+        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        weight, scratch = self.weight(), self.step_scratch()
+        # What U_n sees is dL/d(h U_n + c) = r dL/da_n, in dL/da_n's place.
+        wide, narrow = weight[..., :2, :, :], weight[..., 2, :, :]
+        from_rz, from_n = scratch[..., :2, :, :], scratch[..., 2, :, :]
+        grad_recalled, kept = self.arrays.own["recalled"][:, steps], self._kept(len(slope))
+        downwards = zip(
+            zip(slope, to_recalled, z, strict=True),
+            zip(grad_a, grad_a[..., :2, :, :], self.loop(grad_recalled), strict=True),
+            zip(grad_h[1:], grad_h[1:, ..., None, :, :], self.loop(kept), grad_h, strict=False),
+            strict=True,
+        )
+        for (slopes, grads, around), part in zip(
+            reversed(list(downwards)), self.parts(external), strict=False
+        ):
+            (slope_t, to_recalled_t, z_t), (grad_a_t, grad_rz, grad_recalled_t) = slopes, grads
+            grad_h_t, grad_h_wide, kept_t, before = around
+            multiply(grad_h_wide, slope_t, out=grad_a_t)
+            multiply(grad_h_t, to_recalled_t, out=grad_recalled_t)
+            product(grad_rz, wide, out=from_rz)
+            product(grad_recalled_t, narrow, out=from_n)
+            scratch.sum(axis=-3, out=before)
             # The direct path h_{t-1} -> h_t, through z alone.
-            multiply(grad_h_k, gates[k][..., size : 2 * size], out=kept[k])
-            add(grad_h[k], kept[k], out=grad_h[k])
-            if external is not None and k:
-                add(grad_h[k], external[k - 1], out=grad_h[k])
+            multiply(grad_h_t, z_t, out=kept_t)
+            add(before, kept_t, out=before)
+            if part is not None:
+                add(before, part, out=before)
 
     def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
-        (to_r, to_z, to_n), (r, z, _) = self._split_step(local)
+        (to_r, to_z, _), to_recalled, z = local
         du = self.backend.xp.matmul(tangent, self.arrays.parameters["U"][0])
         du_r, du_z, du_n = self.backend.xp.split(du, 3, axis=1)
-        return tangent * z + du_z * to_z + (du_r * to_r + du_n * r) * to_n
+        return tangent * z + du_z * to_z + du_r * to_r + du_n * to_recalled
 
     def _pull_step(self, local: tuple[Array, ...], cotangent: Array) -> Array:
         xp = self.backend.xp
-        (to_r, to_z, to_n), (r, z, _) = self._split_step(local)
-        grad_n = cotangent * to_n
-        met = xp.concatenate([grad_n * to_r, cotangent * to_z, grad_n * r], axis=1)
+        (to_r, to_z, _), to_recalled, z = local
+        met = xp.concatenate([cotangent * part for part in (to_r, to_z, to_recalled)], axis=1)
         return cotangent * z + xp.matmul(met, self.arrays.parameters["U"][0].T)
-
-    def _split_step(self, local: tuple[Array, ...]) -> tuple[list[Array], list[Array]]:
-        """One step's slopes to r, z and n, and the three gates, each (H,)."""
-        slope, gates = (self.backend.xp.split(part, 3) for part in local)
-        return slope, gates
 
     def _kept(self, steps: int) -> Array:
         """Room for z * dL/dh of the steps just run, (S, n, B, H)."""
@@ -156,14 +154,9 @@ class GRULayer(MatrixRecurrence):
         return (*super()._scaled_like_a(), self.arrays.own["recalled"])
 
     def _recurrent_gradients(self, h: Array) -> None:
-        size, own, gradients = self.spec.hidden_size, self.arrays.own, self.arrays.gradients
-        samples = h.reshape(self.cells, -1, size)
-        out = gradients["U"]
-        wide = own["a"][:, 1:, :, : 2 * size].reshape(self.cells, -1, 2 * size)
-        recalled = own["recalled"]
-        narrow = recalled[:, 1:].reshape(self.cells, -1, size)
-        matrix_gradient(self.backend, samples, wide, out[..., : 2 * size])
-        matrix_gradient(self.backend, samples, narrow, out[..., 2 * size :])
+        gradients, recalled = self.arrays.gradients, self.arrays.own["recalled"]
+        out = self.columns(gradients["U"])
+        self.matrix_gradient(h, self.a[:, :2, 1:], out[:, :2])
+        self.matrix_gradient(h, recalled[:, None, 1:], out[:, 2:])
         if "c" in gradients:
-            ones = self.arrays.shared["ones"]
-            sum_over_samples(self.backend, ones, recalled, gradients["c"])
+            self.sum_over_samples(recalled[:, None], gradients["c"])

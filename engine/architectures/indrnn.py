@@ -84,7 +84,7 @@ class IndRNNLayer(RecurrentLayer):
         return self._push_step(local, cotangent)
 
     def _recurrent_gradients(self, h: Array) -> None:
-        grad_a = self.arrays.own["a"][:, 1:]
+        grad_a = self.a[:, 0, 1:]
         self.arrays.gradients["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h, grad_a)
 
     def _repeated(self) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS
-from engine.matrix_recurrence import MatrixRecurrence, plan_matrix_recurrence
+from engine.matrix_recurrence import GatedRecurrence, plan_matrix_recurrence
 from engine.recurrence import block_length
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.spec import NetworkSpec
 
 
-class LSTMLayer(MatrixRecurrence):
+class LSTMLayer(GatedRecurrence):
     """A cell state c that the forget gate carries on, beside the h that the gates read."""
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
@@ -31,59 +31,60 @@ class LSTMLayer(MatrixRecurrence):
     def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         plan = plan_matrix_recurrence(LSTMLayer, spec, input_shape, cells)
         steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
-        plan.own["gates"] = (cells, steps, batch, 4 * size)
+        plan.own["gates"] = (cells, 4, steps, batch, size)
         plan.own["c"] = (cells, steps + 1, batch, size)
         plan.own["tanh_c"] = (cells, steps, batch, size)
         for name in ("slope_c", "grad_c"):
-            plan.shared[name] = (cells, block_length(spec, cells), batch, size)
+            plan.shared[name] = (cells, block_length(LSTMLayer, spec, cells), batch, size)
         return plan
 
     def _forward_steps(self, block: slice) -> None:
         xp, own = self.backend.xp, self.arrays.own
         sigmoid, tanh = ACTIVATIONS["sigmoid"].forward, xp.tanh
-        product, add, multiply = self.product(), xp.add, xp.multiply
-        weight = self.cell(self.arrays.parameters["U"])
-        a, h, scratch = self.forward_views(block)
-        gates, tanh_c = self._by_gate(own["gates"], block), self.loop(own["tanh_c"][:, block])
-        a_by_gate = self._by_gate(own["a"], block)
+        product, add, multiply = xp.matmul, xp.add, xp.multiply
+        weight, scratch = self.weight(), self.step_scratch()
+        a = self.steps_by_gate(self.a[:, :, block])
+        gates = self.steps_by_gate(own["gates"][:, :, block])
+        h = self.loop(own["h"][:, block.start : block.stop + 1])
         c = self.loop(own["c"][:, block.start : block.stop + 1])
-        for k in range(len(a)):
-            product(h[k], weight, out=scratch)
-            add(a[k], scratch, out=a[k])
-            a_k, gates_k, c_k = a_by_gate[k], gates[k], c[k + 1]
-            sigmoid(xp, a_k[..., :2, :], gates_k[..., :2, :])
-            tanh(a_k[..., 2, :], out=gates_k[..., 2, :])
-            sigmoid(xp, a_k[..., 3, :], gates_k[..., 3, :])
-            multiply(gates_k[..., 1, :], c[k], out=c_k)
-            multiply(gates_k[..., 0, :], gates_k[..., 2, :], out=tanh_c[k])
-            add(c_k, tanh_c[k], out=c_k)
-            tanh(c_k, out=tanh_c[k])
-            multiply(gates_k[..., 3, :], tanh_c[k], out=h[k + 1])
+        steps = zip(
+            *(a, a[..., :2, :, :], a[..., 2, :, :], a[..., 3, :, :]),
+            *(gates[..., :2, :, :], *(gates[..., gate, :, :] for gate in range(4))),
+            *(h[..., None, :, :], c, c[1:], self.loop(own["tanh_c"][:, block]), h[1:]),
+            strict=False,
+        )
+        for a_t, a_if, a_g, a_o, i_f, i, f, g, o, h_before, c_before, c_t, tanh_c, h_t in steps:
+            product(h_before, weight, out=scratch)
+            add(a_t, scratch, out=a_t)
+            sigmoid(xp, a_if, i_f)
+            tanh(a_g, out=g)
+            sigmoid(xp, a_o, o)
+            multiply(f, c_before, out=c_t)
+            multiply(i, g, out=tanh_c)
+            add(c_t, tanh_c, out=c_t)
+            tanh(c_t, out=tanh_c)
+            multiply(o, tanh_c, out=h_t)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
-        xp, size, own = self.backend.xp, self.spec.hidden_size, self.arrays.own
-        a, gates, tanh_c = own["a"][:, block], own["gates"][:, block], own["tanh_c"][:, block]
+        xp, own = self.backend.xp, self.arrays.own
+        slope, gates, tanh_c = (
+            self.gate_slopes(block),
+            own["gates"][:, :, block],
+            own["tanh_c"][:, block],
+        )
         c_before = own["c"][:, block.start : block.stop]
         c = own["c"][:, block.start + 1 : block.stop + 1]
-        slope, slope_c = self.shared("slope", a.shape), self.shared("slope_c", c.shape)
-        parts = [slice(n * size, (n + 1) * size) for n in range(4)]
-        i, f, g, o = (gates[..., part] for part in parts)
-        shares = []
+        slope_c = self.shared("slope_c", c.shape)
+        i, f, g, o = (gates[:, gate] for gate in range(4))
         # A gate's dL/da is its slope times what the gate multiplies.
-        for part, name, partner in zip(parts, self.squashes, (g, c_before, i, tanh_c), strict=True):
-            phi, own_slope = ACTIVATIONS[name], slope[..., part]
-            phi.slope(xp, a[..., part], gates[..., part], own_slope)
-            if self.statistics:
-                shares.append(self._saturated_share(own_slope, phi))
-            xp.multiply(own_slope, partner, out=own_slope)
-        if self.statistics:
-            self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+        for gate, partner in enumerate((g, c_before, i, tanh_c)):
+            xp.multiply(slope[:, gate], partner, out=slope[:, gate])
         # `a` is used up by now and lends its room to the copy of c that tanh's slope may spend.
-        spare = a[..., :size]
+        spare = self.a[:, 0, block]
         xp.copyto(spare, c)
         ACTIVATIONS["tanh"].slope(xp, spare, tanh_c, slope_c)
         xp.multiply(slope_c, o, out=slope_c)
-        return slope, slope_c, f
+        return slope.swapaxes(1, 2), slope_c, f
 
     def _backward_steps(
         self,
@@ -92,34 +93,41 @@ class LSTMLayer(MatrixRecurrence):
         steps: slice,
         external: Array | None,
     ) -> None:
-        xp, size = self.backend.xp, self.spec.hidden_size
-        product, multiply, add = self.product(), xp.multiply, xp.add
+        xp = self.backend.xp
+        product, multiply, add = xp.matmul, xp.multiply, xp.add
         slope, slope_c, forget = local
         # kept[k + 1] is what c receives from the step after; what comes through h joins here.
         grad_h, kept = states
-        grad_a = self.loop(self.arrays.own["a"][:, steps])
-        grad_a_by_gate = self._by_gate(self.arrays.own["a"], steps)
-        slope_by_gate = slope.reshape(*slope.shape[:-1], 4, size)
-        weight = self.cell(self.transposed())
-        grad_c = self.loop(self._grad_c(len(slope)))
-        for k in range(len(slope) - 1, -1, -1):
-            grad_h_k, slope_k, out = grad_h[k + 1], slope_by_gate[k], grad_a_by_gate[k]
-            total = grad_c[k]
-            multiply(grad_h_k, slope_c[k], out=total)
-            add(total, kept[k + 1], out=total)
-            multiply(total[..., None, :], slope_k[..., :3, :], out=out[..., :3, :])
-            multiply(grad_h_k, slope_k[..., 3, :], out=out[..., 3, :])
-            multiply(total, forget[k], out=kept[k])
-            product(grad_a[k], weight, out=grad_h[k])
-            if external is not None and k:
-                add(grad_h[k], external[k - 1], out=grad_h[k])
+        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        weight, scratch = self.weight(), self.step_scratch()
+        total = self.loop(self._grad_c(len(slope)))
+        downwards = zip(
+            zip(slope_c, slope[..., :3, :, :], slope[..., 3, :, :], forget, strict=True),
+            zip(total, total[..., None, :, :], strict=True),
+            zip(grad_a, grad_a[..., :3, :, :], grad_a[..., 3, :, :], strict=True),
+            zip(grad_h[1:], kept[1:], grad_h, kept, strict=False),
+            strict=True,
+        )
+        for (slopes, totals, grads, around), part in zip(
+            reversed(list(downwards)), self.parts(external), strict=False
+        ):
+            (slope_c_t, slope_ifg, slope_o, f), (grad_c, grad_c_wide) = slopes, totals
+            (grad_a_t, grad_ifg, grad_o), (grad_h_t, kept_t, before, kept_before) = grads, around
+            multiply(grad_h_t, slope_c_t, out=grad_c)
+            add(grad_c, kept_t, out=grad_c)
+            multiply(grad_c_wide, slope_ifg, out=grad_ifg)
+            multiply(grad_h_t, slope_o, out=grad_o)
+            multiply(grad_c, f, out=kept_before)
+            product(grad_a_t, weight, out=scratch)
+            scratch.sum(axis=-3, out=before)
+            if part is not None:
+                add(before, part, out=before)
 
     def _push_step(self, local: tuple[Array, ...], tangent: Array) -> Array:
         xp, size = self.backend.xp, self.spec.hidden_size
         slope, slope_c, forget = local
         dh, dc = tangent[:, :size], tangent[:, size:]
-        gates = xp.matmul(dh, self.arrays.parameters["U"][0]) * slope
-        by_gate = gates.reshape(-1, 4, size)
+        by_gate = xp.matmul(dh, self.arrays.parameters["U"][0]).reshape(-1, 4, size) * slope
         dc = dc * forget + by_gate[:, :3].sum(axis=1)
         return xp.concatenate([by_gate[:, 3] + dc * slope_c, dc], axis=1)
 
@@ -129,7 +137,7 @@ class LSTMLayer(MatrixRecurrence):
         grad_h, grad_c = cotangent[:, :size], cotangent[:, size:]
         total = grad_c + grad_h * slope_c
         met = xp.concatenate([total, total, total, grad_h], axis=1)
-        below = xp.matmul(met * slope, self.arrays.parameters["U"][0].T)
+        below = xp.matmul(met * slope.reshape(-1), self.arrays.parameters["U"][0].T)
         return xp.concatenate([below, total * forget], axis=1)
 
     def _grad_c(self, steps: int) -> Array:
@@ -139,8 +147,3 @@ class LSTMLayer(MatrixRecurrence):
     def _path_gradients(self, states: tuple[Array, ...]) -> dict[str, Array]:
         kept = states[1][:, :-1]
         return {"c": self._grad_c(kept.shape[1]), "kept": kept}
-
-    def _by_gate(self, array: Array, steps: slice) -> Array:
-        """Steps of (S, T, B, 4H) for the loop, as (n, ..., B, 4, H)."""
-        view = self.loop(array[:, steps])
-        return view.reshape(*view.shape[:-1], 4, -1)
