@@ -26,6 +26,7 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.engine_vs_torch $(BENCH_ARGS)
+	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.run_store
 	$(BIN)/python -m tests.benchmarks.sweeps
