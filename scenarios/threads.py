@@ -30,6 +30,12 @@ def use_threads(environ: MutableMapping[str, str], count: int) -> None:
     environ.update(dict.fromkeys(_VARIABLES, str(count)))
 
 
+def asked() -> int:
+    """How many threads such a library starts with here."""
+    counts = [os.environ.get(variable, "") for variable in _VARIABLES]
+    return next((int(count) for count in counts if count.isdecimal()), cores())
+
+
 def cores() -> int:
     """Cores this process may use, which a container can limit."""
     if hasattr(os, "sched_getaffinity"):

@@ -1,0 +1,53 @@
+"""BLAS threads by size: a small network's steps run on one, a large one's on all there are."""
+
+from __future__ import annotations
+
+import numpy  # noqa: F401  (its BLAS has to be there before threads are counted)
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from scenarios.blas import largest_product
+from scenarios.runner import Run, network_spec
+from scenarios.scenario import load
+
+SMALL = {"network.hidden_size": 8, "network.depth": 2, "task.batch_size": 4}
+LARGE = {"network.hidden_size": 512, "network.depth": 2, "task.batch_size": 64}
+
+
+def _threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize(("sizes", "inside"), [(SMALL, 1), (LARGE, 2)])
+def test_threads_of_a_step(monkeypatch, sizes, inside):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    chosen = {**sizes, "run.device": "cpu", "training.steps": 1}
+    with threadpool_limits(limits=2, user_api="blas"):
+        run = Run(load("mlp-tanh", chosen))
+        seen = []
+        evaluate = run.network.evaluate
+
+        def watched(*arguments, **options):
+            seen.append(_threads())
+            return evaluate(*arguments, **options)
+
+        monkeypatch.setattr(run.network, "evaluate", watched)
+        for _ in run.frames():
+            # Whoever reads frames has the threads that they had before.
+            seen.append(_threads())
+    assert seen == [{inside}, {2}] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "product"),
+    [
+        ("mlp-tanh", {**SMALL, "task.input_size": 16}, 4 * 16 * 8),
+        (
+            "lstm",
+            {"network.hidden_size": 8, "task.time_steps": 10, "task.batch_size": 4},
+            10 * 4 * 64 * 32,
+        ),
+    ],
+)
+def test_largest_product(name, overrides, product):
+    assert largest_product(network_spec(load(name, overrides))) == product
