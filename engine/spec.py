@@ -12,7 +12,8 @@ class NetworkSpec:
     `input_shape` is (features,) or, for images, (height, width, channels).
     `time_steps` is 1 for feed-forward networks. `residual` and `dense` add the connections of
     engine/connections.py, not both; `norm` is "none" or a name of engine/normalisation.py. The
-    readout reads the last `readout_steps` time steps, and `loss` is a name of engine/losses.py.
+    readout reads the last `readout_steps` time steps, `loss` is a name of engine/losses.py, and
+    `convolution` "auto" or a name of engine/convolution.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class NetworkSpec:
     bias: bool = True
     kernel_size: int = 3
     padding: str = "zero"
+    convolution: str = "auto"
     dtype: str = "float32"
     residual: bool = False
     dense: bool = False

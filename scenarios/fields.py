@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.convolution import AUTO, CONVOLUTIONS
 from engine.initialisers import INITIALISERS
 from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
@@ -178,6 +179,14 @@ _DECLARED = (
         "What lies beyond the image's edge: zeros, or the opposite edge (circular).",
         "zero",
         lambda: ("zero", "circular"),
+    ),
+    _choice(
+        "network.convolution",
+        "convolution",
+        "The algorithm: im2col, Winograd's (a quarter of the products, for 3x3 kernels), or by "
+        "size; they agree to rounding.",
+        AUTO,
+        lambda: (AUTO, *CONVOLUTIONS),
     ),
     Field(
         "network.bias", bool, "bias", "Whether every layer adds a bias to its pre-activation.", True

@@ -188,6 +188,7 @@ def network_spec(scenario: Scenario) -> NetworkSpec:
     optional: dict[str, Any] = {
         "kernel_size": network.kernel_size,
         "padding": network.padding,
+        "convolution": network.convolution,
         "residual": network.residual,
         "dense": network.dense,
         "time_steps": scenario.task.time_steps,

@@ -31,6 +31,7 @@ class Network:
     activation: str | None = None
     kernel_size: int | None = None
     padding: str | None = None
+    convolution: str | None = None
     residual: bool | None = None
     dense: bool | None = None
     recurrent_bound: float | None = None

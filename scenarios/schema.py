@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.architectures import ARCHITECTURES, Architecture
+from engine.convolution import CONVOLUTIONS, fits
 from engine.initialisers import INITIALISERS
 from scenarios.errors import ScenarioError, nearest_of
 from scenarios.fields import FIELDS, KIND, SCHEDULE, SCHEME, SELECTORS, TASK, Field, Value
@@ -200,6 +201,15 @@ def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) ->
             "must be false while network.residual is true",
             key="network.dense",
             value=True,
+        )
+    convolution, size = values.get("network.convolution"), values.get("network.kernel_size")
+    if isinstance(convolution, str) and isinstance(size, int) and not fits(convolution, size):
+        able = _listed([str(k) for k in CONVOLUTIONS[convolution].kernel_sizes or ()])
+        raise ScenarioError(
+            origin("network.convolution"),
+            f"needs network.kernel_size {able}, which is {size} here",
+            key="network.convolution",
+            value=convolution,
         )
     depth, least = values["network.depth"], least_depth(values)
     if isinstance(depth, int) and depth < least:

@@ -69,6 +69,7 @@ ARCHITECTURES.register(
                 "network.activation",
                 "network.kernel_size",
                 "network.padding",
+                "network.convolution",
                 "network.residual",
                 "task.image_size",
                 "task.image_channels",

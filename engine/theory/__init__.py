@@ -82,6 +82,7 @@ _KNOWN = frozenset(
         "bias",
         "kernel_size",
         "padding",
+        "convolution",
         "dtype",
         "loss",
     }

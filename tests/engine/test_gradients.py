@@ -30,6 +30,11 @@ CASES = [
     for activation in activations_of(kind)
 ] + [
     pytest.param(small_spec("cnn", padding="circular"), id="cnn-circular"),
+    pytest.param(small_spec("cnn", convolution="winograd"), id="cnn-winograd"),
+    pytest.param(
+        small_spec("cnn", convolution="winograd", padding="circular", residual=True),
+        id="cnn-winograd-circular",
+    ),
     pytest.param(small_spec("cnn", kernel_size=2), id="cnn-even-kernel"),
     pytest.param(small_spec("cnn", kernel_size=4, padding="circular"), id="cnn-even-circular"),
     pytest.param(small_spec("cnn", kernel_size=7), id="cnn-kernel-larger-than-image"),

@@ -24,6 +24,7 @@ SPECS = {
     "indrnn": NetworkSpec("indrnn", "relu", 2, 96, 32, (32,), time_steps=150),
 }
 SPECS |= {
+    "cnn-im2col": replace(SPECS["cnn"], convolution="im2col"),
     "mlp-residual": replace(SPECS["mlp"], residual=True),
     "cnn-residual-batch": replace(SPECS["cnn"], residual=True, norm="batch"),
     "mlp-layer": replace(SPECS["mlp"], norm="layer"),

@@ -34,6 +34,12 @@ VARIANTS = [
     pytest.param("cnn", {"padding": "circular"}, id="cnn-circular"),
     pytest.param("cnn", {"kernel_size": 4}, id="cnn-even-kernel"),
     pytest.param("cnn", {"kernel_size": 4, "padding": "circular"}, id="cnn-even-circular"),
+    pytest.param("cnn", {"convolution": "winograd"}, id="cnn-winograd"),
+    pytest.param(
+        "cnn",
+        {"convolution": "winograd", "padding": "circular", "depth": 20, "input_shape": (9, 10, 3)},
+        id="cnn-winograd-circular",
+    ),
     pytest.param("mlp", {"depth": 30, "hidden_size": 32, "activation": "relu"}, id="mlp-deep"),
     pytest.param("cnn", {"depth": 20, "hidden_size": 8}, id="cnn-deep"),
     pytest.param("rnn", {"depth": 1, "time_steps": 150}, id="rnn-long"),

@@ -40,6 +40,12 @@ VALUES = [
     ("mlp", "network", "kernel_size = 3", "does not fit network.kind mlp; only cnn has it"),
     ("rnn", "network", 'padding = "zero"', "does not fit network.kind rnn; only cnn has it"),
     ("cnn", "network", 'padding = "none"', "not one of zero, circular"),
+    (
+        "cnn",
+        "network",
+        'convolution = "wino"',
+        'not one of auto, im2col, winograd; did you mean "winograd"?',
+    ),
     ("cnn", "network", "kernel_size = 32", "must be a whole number from 1 to 31"),
     ("mlp", "init", "weight_scale = -0.5", "must be a number from 0 to 1000000"),
     ("mlp", "init", "weight_scale = nan", "must be a number from 0 to 1000000"),
@@ -175,6 +181,10 @@ FILES = [
         "[network]\nkind = 'cnn'\nhidden_size = 2\n[init]\nscheme = 'delta_orthogonal'",
         "network.hidden_size = 2: must be at least task.image_channels, which is 3, "
         "for init.scheme delta_orthogonal",
+    ),
+    (
+        "[network]\nkind = 'cnn'\nkernel_size = 5\nconvolution = 'winograd'",
+        'network.convolution = "winograd": needs network.kernel_size 3, which is 5 here',
     ),
     (
         "[network]\nkind = 'indrnn'\nresidual = true\ndense = true",
