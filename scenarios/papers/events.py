@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scenarios.events import Event
-    from scenarios.papers.definition import Entry, PaperSet
+    from scenarios.papers.definition import Entry
     from scenarios.papers.results import Comparison, Result
+    from scenarios.papers.run import SetRun
     from scenarios.papers.tally import Tally
 
 
-def start_event(paper_set: PaperSet, workers: int) -> Event:
-    """What is about to run."""
+def start_event(run: SetRun) -> Event:
+    """What is about to run, and where."""
+    paper_set = run.paper_set
     return {
         "event": "start",
         "set": paper_set.name,
@@ -22,7 +24,8 @@ def start_event(paper_set: PaperSet, workers: int) -> Event:
         "source": paper_set.source_text,
         "measure": paper_set.measure,
         "solved_below": paper_set.solved_below,
-        "workers": workers,
+        "device": run.device,
+        "workers": run.workers,
         "entries": [
             {**_place(entry), "scenario": entry.scenario.to_dict()} for entry in paper_set.entries
         ],

@@ -23,6 +23,7 @@ class SetRun:
         paper_set: what is run.
         tallies: one for each entry, as they stand.
         stored: whether each entry was finished before, in the store.
+        device: what it runs on, as `Backend.description` tells it.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class SetRun:
         """
         for entry in paper_set.entries:
             TASKS[entry.scenario.task.name].load(entry.scenario)
-        device_for(paper_set.entries[0].scenario)
+        self.device = device_for(paper_set.entries[0].scenario)
         self.paper_set = paper_set
         self.workers = workers
         self._gpus = gpus

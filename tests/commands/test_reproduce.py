@@ -41,11 +41,13 @@ def frames(store: Path, name: str) -> list[tuple[Any, ...]]:
 def test_the_table_the_curves_and_the_order(tmp_path: Path) -> None:
     store = tmp_path / "runs.sqlite"
     file = str(written(tmp_path))
-    done = nablascope("reproduce", file, "--store", str(store), "--device", "cpu")
+    options = ("--store", str(store), "--device", "cpu", "--workers", "1")
+    done = nablascope("reproduce", file, *options)
     lines = done.stdout.splitlines()
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
+    assert lines[2] == "small: 3 entries on cpu, 1 at a time"
     (head,) = (line for line in lines if "wall time" in line)
     assert head.split() == ["paper", "ours", "steps", "wall", "time"]
     place = lines.index(head)
@@ -59,15 +61,7 @@ def test_the_table_the_curves_and_the_order(tmp_path: Path) -> None:
     assert "paper, T=6: Table 9" in lines
     assert f"stored in {store}" in lines
 
-    again = nablascope(
-        "reproduce",
-        file,
-        "--store",
-        str(store),
-        "--device",
-        "cpu",
-        env={"LANG": "C", "LC_ALL": "C"},
-    )
+    again = nablascope("reproduce", file, *options, env={"LANG": "C", "LC_ALL": "C"})
     assert again.returncode == 0 and again.stdout.isascii()
     assert again.stdout.count("stored before") == 3
     table = [line for line in again.stdout.splitlines() if line.startswith("T=6  RNN")]

@@ -112,7 +112,7 @@ class JsonSetReport(SetReport):
     """Every event as a line of JSON, written at once."""
 
     def show_start(self) -> None:
-        self._write(start_event(self.run.paper_set, self.run.workers))
+        self._write(start_event(self.run))
 
     def show_entry(self, index: int) -> None:
         entry, tally = self.run.paper_set.entries[index], self.run.tallies[index]
@@ -145,6 +145,10 @@ class TextSetReport(SetReport):
         paper_set = self.run.paper_set
         write(styled(paper_set.title, "bold"))
         write(styled(paper_set.source_text, "dim"))
+        entries = "1 entry" if len(paper_set.entries) == 1 else f"{len(paper_set.entries)} entries"
+        at_once = min(self.run.workers, len(paper_set.entries))
+        place = f"{self.run.device['device']}, {at_once} at a time"
+        write(styled(f"{paper_set.name}: {entries} on {place}", "dim"))
         if paper_set.question:
             write()
             write(paragraph(paper_set.question, "  ", min(width(), 100)))
