@@ -148,3 +148,5 @@ def _recorded(
         raise
     finally:
         recording.end(last, state, line)
+        if keeper.trouble is not None:
+            warn(f"{checkpoint_path(run.scenario, store)}: {keeper.trouble}")

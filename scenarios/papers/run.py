@@ -54,6 +54,11 @@ class SetRun:
         self.tallies: list[Tally] = [tally_of(paper_set, entry) for entry in paper_set.entries]
         self.stored = [False] * len(self.tallies)
 
+    @property
+    def kept(self) -> bool:
+        """Whether there is a store to go on from."""
+        return self._store is not None
+
     def stop(self) -> None:
         """End the entries under way after their step, and begin no more."""
         self._stopping = True

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import scenarios
@@ -280,6 +281,22 @@ def test_a_torn_checkpoint_fails_its_entry_alone_and_stays(tmp_path: Path) -> No
         assert list(attempt(found, found.entries[0], store, warn))[-1].finished
 
 
+def test_a_checkpoint_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    found = load_set(written(tmp_path))
+    told: list[str] = []
+    with Store.open(tmp_path / "runs.sqlite") as store:
+        last = list(attempt(found, found.entries[0], store, told.append))[-1]
+        path = checkpoint_path(found.entries[0].scenario, store)
+    assert last.finished and last.error is None
+    assert told == [f"{path}: not written: no space left on device"]
+
+
 def test_a_net_that_diverges_has_a_result(tmp_path: Path) -> None:
     changes = {"network.activation": "relu", "init.recurrent_scale": 1e6, "task.time_steps": 20}
     found = load_set(written(tmp_path), changes, only=["T=6"])
@@ -308,6 +325,33 @@ def test_beside_each_other_comes_to_the_same(tmp_path: Path) -> None:
     here = ends(1, None)
     for one, other in zip(beside, here, strict=True):
         assert one.curve == other.curve and one.finished and one.error is None
+
+
+#: A worker that is killed by the net that stands still.
+_DEADLY = """
+import os, signal, sys
+from multiprocessing.connection import Connection
+import scenarios.papers.attempt as module
+attempt = module.attempt
+def deadly(found, entry, *rest, **options):
+    if entry.net == "still":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return attempt(found, entry, *rest, **options)
+module.attempt = deadly
+from scenarios.papers.worker import serve
+serve(Connection(int(sys.argv[1])))
+"""
+
+
+def test_a_process_that_dies_fails_its_entry_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenarios.papers.worker._WORKER", _DEADLY)
+    run = SetRun(load_set(written(tmp_path)), None, warn, workers=2)
+    list(run.progress())
+    learns, still, other = run.tallies
+    assert learns.finished and other.finished and not still.finished
+    assert still.error == "its process was ended by SIGKILL (out of memory?)"
 
 
 def test_from_python(tmp_path: Path) -> None:

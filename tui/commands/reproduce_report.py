@@ -192,7 +192,8 @@ class TextSetReport(SetReport):
             write(paragraph(f"paper, {part.name}: {part.paper_source}", "", width()))
         write()
         if interrupted:
-            write("interrupted; the same command goes on from here")
+            kept = "; the same command goes on from here" if self.run.kept else ""
+            write(f"interrupted{kept}")
         for one in order:
             words = {True: "holds", False: "does not hold", None: "is not known yet"}[one.holds]
             write(f"{one.part}: {one.better} better than {one.worse}: {words}")
