@@ -196,8 +196,15 @@ class Worker:
 
         A paused run shows step 0 and waits.
         """
+        return self._replace("start", scenario, paused)
+
+    def foretell(self, scenario: Scenario) -> int:
+        """Ask what theory says of `scenario`, in place of whatever ran, and return its number."""
+        return self._replace("foretell", scenario)
+
+    def _replace(self, what: str, *wanted: object) -> int:
         self._run += 1
-        self._request = ("start", self._run, scenario, paused)
+        self._request = (what, self._run, *wanted)
         self._asked_at = time.monotonic()
         self._accepted = False
         self._send(self._request)
@@ -321,6 +328,10 @@ class _Server:
             case ("start", run, scenario, paused):
                 self._connection.send(run)
                 self._begin(run, scenario, paused)
+            case ("foretell", run, scenario):
+                self._connection.send(run)
+                self._forget(run, scenario)
+                self._predict()
             case ("pause",):
                 self._paused, self._steps = True, 0
             case ("resume",):
@@ -342,10 +353,9 @@ class _Server:
         from scenarios.runner import Run
         from scenarios.tasks import TASKS
 
-        self._run, self._prepared, self._frames, self._last = run, None, None, None
-        self._scenario, self._prediction = scenario, None
+        self._forget(run, scenario)
         # Step 0 is shown even on hold: it is what the scenario looks like.
-        self._paused, self._steps, self._outbox = paused, 1, []
+        self._paused, self._steps = paused, 1
         try:
             prepared = Run(scenario)
         except Exception as error:
@@ -355,6 +365,11 @@ class _Server:
         self._outbox.append(Started(run, scenario, prepared.device, prepared.versions, trivial))
         self._prepared, self._frames = prepared, prepared.frames()
         self._drift = Drift(prepared)
+
+    def _forget(self, run: int, scenario: Scenario) -> None:
+        """Let go of whatever ran, for another."""
+        self._run, self._prepared, self._frames, self._last = run, None, None, None
+        self._scenario, self._prediction, self._drift, self._outbox = scenario, None, None, []
 
     def _advance(self) -> None:
         from scenarios.events import end_event, theory_decades

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -74,6 +74,7 @@ class NablascopeApp(App[None]):
         clock: seconds, for frames per second.
         colours, unicode: what the terminal can show; asked of it if None.
         folder: where pictures and scenarios are saved.
+        store: the file of the run store, None for none.
         received: called with every frame that arrives.
     """
 
@@ -105,6 +106,7 @@ class NablascopeApp(App[None]):
         colours: Colours | None = None,
         unicode: bool | None = None,
         folder: Path | None = None,
+        store: Path | None = None,
         received: Callable[[Frame], None] | None = None,
     ) -> None:
         # Without colour Textual would still send greys; with ansi_color it sends none at all.
@@ -121,6 +123,7 @@ class NablascopeApp(App[None]):
         self.device = device
         self._worker_mode = worker_mode
         self._folder = folder
+        self.store = store
         if not self.unicode:
             self._filters.append(AsciiFilter())
         for theme in (DARK, LIGHT, ANSI):
@@ -251,6 +254,14 @@ class NablascopeApp(App[None]):
         """Run a scenario that is in no catalogue, in the Lab."""
         self._show_lab().run_unlisted(scenario)
 
+    def open_stored(self, scenario: Scenario, frames: Sequence[Frame], label: str) -> None:
+        """Show a stored run in the Lab."""
+        self._show_lab().show_stored(scenario, frames, label)
+
+    def compare_runs(self) -> None:
+        """Show the runs in the Lab's plot side by side."""
+        self._show_lab().show_compared()
+
     @property
     def lab(self) -> LabScreen:
         """The Lab, whatever else is shown."""
@@ -278,12 +289,17 @@ class NablascopeApp(App[None]):
                 self._save(".toml", scenario.to_toml())
                 return
 
+    @property
+    def folder(self) -> Path:
+        """Where files are saved."""
+        return self._folder or Path.cwd()
+
     def _save(self, suffix: str, text: str) -> None:
         from tui.save import save_new
 
         # The topmost screen that has a name: a dialogue over it has none.
         name = next(s.label for s in reversed(self.screen_stack) if hasattr(s, "label"))
-        folder = self._folder or Path.cwd()
+        folder = self.folder
         try:
             path = save_new(folder, name, suffix, text)
         except OSError as error:
@@ -292,11 +308,13 @@ class NablascopeApp(App[None]):
         self.notify(f"Saved {path.name} in {folder}")
 
 
-def run_app(scenario: Scenario | None, *, device: str | None = None) -> int:
+def run_app(
+    scenario: Scenario | None, *, device: str | None = None, store: Path | None = None
+) -> int:
     """Open the app and return its exit code: 0, or what a crash left."""
     # Before NumPy is imported; the engine's own process does the same.
     leave_one_core(os.environ)
     leave_with_terminal()
-    app = NablascopeApp(scenario, device=device)
+    app = NablascopeApp(scenario, device=device, store=store)
     app.run()
     return app.return_code or 0

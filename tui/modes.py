@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tui.app import NablascopeApp
 
 LAB = "lab"
+RUNS = "runs"
 LEARN = "learn"
 
 
@@ -33,6 +34,12 @@ def _lab(app: NablascopeApp) -> Screen[Any]:
     return LabScreen(app.first_scenario(), app.size)
 
 
+def _runs(app: NablascopeApp) -> Screen[Any]:
+    from tui.runs.screen import RunsScreen
+
+    return RunsScreen(app.size)
+
+
 def _learn(app: NablascopeApp) -> Screen[Any]:
     from tui.learn.screen import LearnScreen
 
@@ -41,5 +48,6 @@ def _learn(app: NablascopeApp) -> Screen[Any]:
 
 MODES = (
     Mode(LAB, "Lab", "G", "The gradient lab: one network, live", _lab),
+    Mode(RUNS, "Runs", "R", "What was run: look through it, open, compare, tidy up", _runs),
     Mode(LEARN, "Learn", "L", "The lesson, from the first question on", _learn),
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 
 def save_new(folder: Path, stem: str, suffix: str, text: str) -> Path:
@@ -13,13 +16,28 @@ def save_new(folder: Path, stem: str, suffix: str, text: str) -> Path:
     `stem` is reduced to letters, digits, dots and dashes. Raises OSError where the folder cannot
     be written to.
     """
+    with new_file(folder, stem, suffix) as (path, file):
+        file.write(text.encode())
+    return path
+
+
+@contextmanager
+def new_file(folder: Path, stem: str, suffix: str) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file that was not there before, to write to, in the same way; gone again on an error."""
     stem = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "scenario"
+    path, file = next(_opened(folder, stem, suffix))
+    try:
+        with file:
+            yield path, file
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _opened(folder: Path, stem: str, suffix: str) -> Iterator[tuple[Path, BinaryIO]]:
     for number in count(1):
         path = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
+            yield path, path.open("xb")
         except FileExistsError:
             continue
-        return path
-    raise AssertionError("unreachable")

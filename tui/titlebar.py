@@ -19,6 +19,7 @@ _SIGNS = {
     "paused": "‖",
     "finished": "■",
     "failed": "✗",
+    "stored": "■",
 }
 
 

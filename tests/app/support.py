@@ -48,6 +48,12 @@ class ScriptedWorker:
             ]
         return self._run
 
+    def foretell(self, scenario: Scenario) -> int:
+        self._run += 1
+        self.told.append("foretell")
+        self._outbox = [Predicted(self._run, predict(scenario))]
+        return self._run
+
     def end(self) -> None:
         self._outbox.append(Ended(self._run, {}))
 

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 from scenarios.errors import ScenarioError, nearest_of
 from tui.commands.options import add_scenario, load_scenario
+from tui.commands.storing import add_store, store_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_scenario(parser, optional=True)
+    add_store(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -35,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
         raise ScenarioError("nablascope", allowed)
     from tui.app import run_app
 
-    return run_app(scenario, device=args.device)
+    return run_app(scenario, device=args.device, store=store_path(args))
 
 
 def _check_known(word: str, commands: Sequence[str]) -> None:

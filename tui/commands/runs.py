@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from datetime import datetime
-from typing import Any, TypeAlias
 
 from scenarios.errors import ScenarioError
 from tui.commands.console import VERDICT_STYLES, styled, width, write
 from tui.commands.storing import add_store, change_store, read_store
-
-Row: TypeAlias = dict[str, Any]
-#: The columns of a table by their heads, each with how a row fills it.
-Columns: TypeAlias = dict[str, Callable[[Row], str]]
+from tui.runs.columns import COLUMNS, Column, Row, began, of, widths_of
 
 #: How many runs a list without --limit shows.
 _LIMIT = 20
@@ -69,10 +64,7 @@ def execute(args: argparse.Namespace) -> int:
         some = store is not None and args.words
         write(f"no {what} has all of these words" if some else f"no {what} is stored yet")
         return 0
-    if args.sweeps:
-        _write_table(shown, _SWEEP_COLUMNS, _SWEEP_NUMBERS, ())
-    else:
-        _write_table(shown, _RUN_COLUMNS, _RUN_NUMBERS, _DROPPED)
+    _write_table(shown, _SWEEP_COLUMNS if args.sweeps else COLUMNS)
     if len(found) > len(shown):
         write(styled(f"and older ones: --limit {2 * limit}, or 0 for all", "dim"))
     return 0
@@ -122,19 +114,14 @@ def _checked(written: str) -> int:
     return int(written[:9])
 
 
-def _write_table(
-    found: list[Row], columns: Columns, numbers: Sequence[str], dropped: Sequence[str]
-) -> None:
-    """One line a row; a terminal too narrow for all of it does without `dropped`, in turn."""
-    rows = [{name: column(row) for name, column in columns.items()} for row in found]
-    sizes = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
-    for name in dropped:
-        if sum(sizes.values()) + 2 * len(sizes) - 2 > width():
-            del sizes[name]
+def _write_table(found: list[Row], columns: Mapping[str, Column]) -> None:
+    """One line a row."""
+    rows = [{name: column.fill(row) for name, column in columns.items()} for row in found]
+    sizes = widths_of(columns, rows, width())
 
     def line(cells: dict[str, str], *styles: str) -> str:
         padded = {
-            name: cells[name].rjust(size) if name in numbers else cells[name].ljust(size)
+            name: cells[name].rjust(size) if columns[name].number else cells[name].ljust(size)
             for name, size in sizes.items()
         }
         if "verdict" in padded:
@@ -146,45 +133,11 @@ def _write_table(
         write(line(row, *VERDICT_STYLES.get(row.get("verdict", ""), ())))
 
 
-def _began(row: Row) -> str:
-    """In local time."""
-    return datetime.fromisoformat(row["began"]).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _path(run: Row) -> str:
-    if run["time_steps"] is not None:
-        return f"{run['time_steps']} steps"
-    return f"{run['depth']} layers"
-
-
-def _of(done: int | None, asked: int) -> str:
-    return f"{'-' if done is None else done}/{asked}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-_RUN_COLUMNS: Columns = {
-    "run": lambda run: str(run["id"]),
-    "began": _began,
-    "scenario": lambda run: run["label"] or run["name"],
-    "path": _path,
-    "steps": lambda run: _of(run["step"], run["steps"]),
-    "loss": lambda run: _number(run["loss"], ".4g"),
-    "decades": lambda run: _number(run["decades"], "+.1f"),
-    "verdict": lambda run: run["verdict"] or "-",
-    "state": lambda run: run["state"],
+_SWEEP_COLUMNS = {
+    "sweep": Column(lambda sweep: str(sweep["id"]), number=True),
+    "began": Column(began),
+    "name": Column(lambda sweep: sweep["name"]),
+    "cells": Column(lambda sweep: of(sweep["stored"], sweep["cells"]), number=True),
+    "failed": Column(lambda sweep: str(sweep["failed"]), number=True),
+    "state": Column(lambda sweep: sweep["state"]),
 }
-_RUN_NUMBERS = ("run", "steps", "loss", "decades")
-#: What a narrow terminal can best do without goes first.
-_DROPPED = ("loss", "path", "began")
-_SWEEP_COLUMNS: Columns = {
-    "sweep": lambda sweep: str(sweep["id"]),
-    "began": _began,
-    "name": lambda sweep: sweep["name"],
-    "cells": lambda sweep: _of(sweep["stored"], sweep["cells"]),
-    "failed": lambda sweep: str(sweep["failed"]),
-    "state": lambda sweep: sweep["state"],
-}
-_SWEEP_NUMBERS = ("sweep", "cells", "failed")

@@ -27,6 +27,16 @@ def add_store(parser: argparse.ArgumentParser, *, needed: bool = False) -> None:
         group.add_argument("--no-store", action="store_true", help="store nothing")
 
 
+def store_path(args: argparse.Namespace) -> Path | None:
+    """Where the store to write to is, or will be; None where there is to be none."""
+    if args.no_store:
+        return None
+    from scenarios.store.place import default_path
+
+    named = _named(args)
+    return default_path() if named is None else Path(named)
+
+
 def open_store(args: argparse.Namespace) -> Store | None:
     """The store to write to, None where there is to be none.
 

@@ -130,8 +130,9 @@ def _who(standing: Standing, width: int) -> str:
     """The culprit in as many words as there is room for."""
     if standing.blame and width >= _LEAST_SENTENCE:
         return _cut(standing.blame, width)
-    fits = len(standing.culprit) <= width
-    return standing.culprit if fits else _cut(standing.culprit.rpartition(" ")[0], width)
+    if len(standing.culprit) <= width:
+        return standing.culprit
+    return _cut(standing.culprit.rpartition(" ")[0].removeprefix("the "), width)
 
 
 def _cut(text: str, width: int) -> str:

@@ -24,8 +24,11 @@ from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.geometry import Size
 
+    from engine.frame import Frame
     from scenarios.scenario import Scenario
     from tui.app import NablascopeApp
 
@@ -188,6 +191,22 @@ class LabScreen(Screen[None]):
         self._catalogue.mark(name)
         self._catalogue.point_at(name)
         self._restarted()
+
+    def show_stored(self, scenario: Scenario, frames: Sequence[Frame], label: str) -> None:
+        """Show a run as it was stored, under its own settings."""
+        self.session.show_stored(scenario, frames, label)
+        self._catalogue.mark(scenario.name)
+        self._catalogue.point_at(scenario.name)
+        self._restarted()
+        self._show_run()
+
+    def show_compared(self) -> None:
+        """The runs in the plot as a table."""
+        from tui.lab.compare import CompareView
+
+        if not isinstance(self._picture.view, CompareView):
+            self.action_compare()
+        self._picture.show_curves(self.session)
 
     def run_unlisted(self, scenario: Scenario) -> None:
         """Run a scenario that the catalogue does not have."""

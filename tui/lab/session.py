@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -31,6 +31,7 @@ class State(Enum):
     PAUSED = "paused"
     FINISHED = "finished"
     FAILED = "failed"
+    STORED = "stored"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +109,12 @@ class Session:
     @property
     def changes(self) -> list[str]:
         """What was changed about the scenario, as key=value."""
-        before = self.origin.values()
-        return [
-            f"{key.rpartition('.')[2]}={value:g}"
-            if isinstance(value, float)
-            else f"{key.rpartition('.')[2]}={value}"
-            for key, value in self.scenario.values().items()
-            if before.get(key) != value and key != DEVICE
-        ]
+        return changes_between(self.origin, self.scenario)
 
     @property
     def idle(self) -> bool:
         """Whether nothing more will arrive unasked."""
-        return self.state in (State.FINISHED, State.FAILED)
+        return self.state in (State.FINISHED, State.FAILED, State.STORED)
 
     @property
     def quiet(self) -> bool:
@@ -134,6 +128,19 @@ class Session:
         if self._chosen_device is not None:
             self.scenario = scenario.with_changes({DEVICE: self._chosen_device})
         self.start()
+
+    def show_stored(self, scenario: Scenario, frames: Sequence[Frame], label: str) -> None:
+        """Show a run by its stored first and last frame. It runs again once it is started."""
+        self.origin, self.scenario = original(scenario), scenario
+        self.treatment = self.failure = None
+        self.pace.reset()
+        self._number = self._worker.foretell(scenario)
+        self.state = State.STORED
+        self.live = LiveRun(self._number, scenario, label)
+        self.live.add(frames)
+        self.live.jacobian = self.live.weights = "a stored run keeps no weights: r runs it again"
+        self.live.jacobian_step = frames[-1].step
+        self.live.weights_at = (frames[-1].step, self.live.layer)
 
     def change(self, changes: Mapping[str, object]) -> None:
         """Run the scenario with other values. Raises ScenarioError; then nothing has changed."""
@@ -275,7 +282,7 @@ class Session:
             known = live.jacobian_step == live.latest.step
         else:
             known = live.weights_at == (live.latest.step, live.layer)
-        if known or live.computing or self.state is State.FAILED:
+        if known or live.computing or self.state in (State.FAILED, State.STORED):
             return False
         if self.state is State.RUNNING and self._clock() < self._next_extra:
             return False
@@ -307,7 +314,13 @@ class Session:
     def pin(self) -> str | None:
         """Keep the picture's run in the plot. Says why not, None if it did."""
         live = self.live
-        if live is None or live.latest is None:
+        if live is None:
+            return "There is no run to pin yet."
+        return self.pin_run(live)
+
+    def pin_run(self, live: LiveRun) -> str | None:
+        """Keep a run in the plot, be it from the worker or from the store."""
+        if live.latest is None:
             return "There is no run to pin yet."
         label = live.label
         if live.recurrent and live.scenario.network.depth > 1:
@@ -322,6 +335,13 @@ class Session:
         pin = Pin(live.number, label, values, slot, standing(live, live.latest))
         self.pins = [*(p for p in self.pins if p is not same), pin]
         return None
+
+    def unpin_run(self, number: int) -> bool:
+        """Let the pinned run of this number go. False where none has it."""
+        kept = [pin for pin in self.pins if pin.run != number]
+        let_go = len(kept) < len(self.pins)
+        self.pins = kept
+        return let_go
 
     def unpin(self) -> str | None:
         """Let the latest pinned run go. Says why not, None if it did."""
@@ -349,3 +369,23 @@ def _pin_of_before(run: LiveRun) -> Pin:
     when = ", step 0" if frame is not run.latest else ""
     label = f"before{when}: {was}"
     return Pin(run.number, label, run.profile(frame).copy(), BEFORE_SLOT, standing(run, frame))
+
+
+def changes_between(origin: Scenario, scenario: Scenario) -> list[str]:
+    """What was changed about a scenario, as key=value; where it runs is no change."""
+    before = origin.values()
+    return [
+        f"{key.rpartition('.')[2]}={value:g}"
+        if isinstance(value, float)
+        else f"{key.rpartition('.')[2]}={value}"
+        for key, value in scenario.values().items()
+        if before.get(key) != value and key != DEVICE
+    ]
+
+
+def original(scenario: Scenario) -> Scenario:
+    """The catalogue's scenario of the same name, which it was made of, or itself."""
+    from scenarios.catalogue import names
+    from scenarios.scenario import load
+
+    return load(scenario.name) if scenario.name in names() else scenario

@@ -1,0 +1,448 @@
+"""The Runs screen: the store's runs in a list, and what can be done with the one chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Input
+
+from scenarios.errors import ScenarioError
+from tui.keybar import KeyBar
+from tui.lab.plot import GradientPlot, markers
+from tui.lab.verdict import VerdictBar
+from tui.modes import LAB, RUNS
+from tui.runs.columns import called
+from tui.runs.dialogues import Filter, NameScreen
+from tui.runs.listing import PAGE, Listing
+from tui.runs.shelf import Shelf, StoredRun, take
+from tui.runs.table import RunsTable
+from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
+from tui.titlebar import TitleBar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from textual.geometry import Size
+
+    from scenarios.scenario import Scenario
+    from scenarios.store.history import History
+    from tui.app import NablascopeApp
+    from tui.lab.live import LiveRun
+    from tui.runs.columns import Row
+
+_T = TypeVar("_T")
+
+#: Seconds between two looks at what others have written.
+REFRESH = 1.0
+NO_STORE = "No store: the app was opened with --no-store."
+EMPTY = "Nothing is stored yet. A run is, once it has been on for two seconds or was pinned."
+NO_MATCH = "No run has all of these words; escape lists all."
+_EXPORTS = {
+    f"{table}.{form}": f"{what}, as {title}"
+    for table, what in (("frames", "every step of this run"), ("runs", "all runs, a row each"))
+    for form, title in (("csv", "CSV"), ("jsonl", "JSON Lines"), ("parquet", "Parquet"))
+}
+
+
+class RunsScreen(Screen[None]):
+    """The list, and below it what the chosen run came to."""
+
+    app: NablascopeApp
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", tooltip="Show it in the Lab as it was stored"),
+        Binding("slash", "filter", "find", key_display="/", tooltip="List only what has words"),
+        Binding("left", "sort(-1)", "sort", key_display="←→", tooltip="Sort by another column"),
+        Binding("right", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
+        Binding("r", "reverse", "reverse", tooltip="The same order from its other end"),
+        Binding("p", "pin", "pin", tooltip="Pin it in the Lab's plot, or let it go"),
+        Binding("c", "compare", "compare", tooltip="Beside the Lab's run and what is pinned"),
+        Binding("n", "rename", "name", tooltip="Give it a name"),
+        Binding("d,delete", "delete", "delete", key_display="d", tooltip="Delete it; u undoes"),
+        Binding("u", "undo", "undo", tooltip="Have back what was deleted last"),
+        Binding("e", "export", "export", tooltip="Write it to a file"),
+        Binding("escape", "leave", "back", key_display="esc", tooltip="All runs, then the Lab"),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "move_screen(-1)", "Up", show=False),
+        Binding("pagedown", "move_screen(1)", "Down", show=False),
+        Binding("home", "move(-1000000000)", "Top", show=False),
+        Binding("end", "move(1000000000)", "Bottom", show=False),
+    ]
+
+    def __init__(self, size: Size) -> None:
+        super().__init__(classes=classes_for(size))
+        self._listing = Listing()
+        self._shelf = None if self.app.store is None else Shelf(self.app.store)
+        self._stored: StoredRun | None = None
+        self._live: LiveRun | None = None
+        self._line = ""
+        self._version: int | None = None
+        self._busy = self._again = False
+        self._stale = True
+
+    def compose(self) -> ComposeResult:
+        """Few widgets: each draws its own lines."""
+        app = self.app
+        yield TitleBar(RUNS, id="title")
+        with Vertical(id="runs-body"):
+            yield Filter()
+            yield RunsTable(self._listing, markers=markers(app.unicode), id="runs")
+            yield GradientPlot(colours=app.colours, unicode=app.unicode, id="plot")
+            yield VerdictBar(id="verdict")
+        yield KeyBar(id="keys")
+        yield TooSmall(id="too-small")
+
+    def on_mount(self) -> None:
+        """Find the parts once, and look into the store when the first picture is on the screen."""
+        # The Lab's: it is where runs are pinned, and it outlasts this screen's last look.
+        self._session = self.app.lab.session
+        self._title = self.query_one(TitleBar)
+        self._filter = self.query_one(Filter)
+        self._table = self.query_one(RunsTable)
+        self._plot = self.query_one(GradientPlot)
+        self._verdict = self.query_one(VerdictBar)
+        self._filter.display = False
+        self._table.focus()
+        self._show()
+        self.set_interval(REFRESH, self._tick)
+        self.call_after_refresh(self._look)
+
+    def on_screen_resume(self) -> None:
+        """What is pinned may have changed meanwhile, and what is stored."""
+        if self.is_mounted and hasattr(self, "_table"):
+            self._show()
+            self._look()
+
+    def on_unmount(self) -> None:
+        """Let go of the store."""
+        if self._shelf is not None:
+            self._shelf.close()
+
+    @property
+    def label(self) -> str:
+        """What a saved picture of it is called."""
+        return "runs"
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """The chosen run's."""
+        return None if self._stored is None else self._stored.scenario
+
+    @property
+    def idle(self) -> bool:
+        """Whether what is shown is what was asked for."""
+        return not self._busy
+
+    # Looking into the store
+
+    def _tick(self) -> None:
+        if self.app.current_mode == RUNS and not self.app.output_pending:
+            self._look()
+
+    def _look(self) -> None:
+        """Fetch what is to be shown; one look at a time, the newest last."""
+        if self._shelf is None:
+            return
+        if self._busy:
+            self._again = True
+            return
+        self._busy = True
+        self.run_worker(self._fetch())
+
+    async def _fetch(self) -> None:
+        assert self._shelf is not None
+        try:
+            await self._fetch_rows(self._shelf)
+            await self._fetch_chosen(self._shelf)
+            self._line = ""
+        except ScenarioError as error:
+            self._line = str(error)
+        self._busy = False
+        self._show()
+        if self._again:
+            self._again = False
+            self._look()
+
+    async def _fetch_rows(self, shelf: Shelf) -> None:
+        listing, height = self._listing, self._table.height
+        version = await shelf.ask(lambda history: history.version())
+        alive = any(row["state"] == "running" for row in listing.rows)
+        asked = (listing.words, listing.order, listing.descending)
+        start = listing.around(height)
+        known = listing.wanted(height) is None and version == self._version
+        stale, self._stale = self._stale, False
+        if known and not alive and not stale:
+            return
+
+        def fetch(history: History) -> tuple[int, list[Row]]:
+            words, order, descending = asked
+            page = history.page(words, order=order, descending=descending, limit=PAGE, offset=start)
+            return history.count(words), page
+
+        found = await shelf.ask(fetch)
+        if asked != (listing.words, listing.order, listing.descending):
+            self._again = self._stale = True
+            return
+        self._version = version
+        listing.take(*((0, 0, []) if found is None else (found[0], start, found[1])), height)
+
+    async def _fetch_chosen(self, shelf: Shelf) -> None:
+        row = self._listing.chosen
+        if row is None:
+            self._stored = self._live = None
+            return
+        if self._stored is not None and self._stored.row == row:
+            return
+        stored = await shelf.ask(lambda history: take(history, row))
+        self._stored = stored
+        self._live = None if stored is None or not stored.frames else _live(stored)
+
+    def _changed(self) -> None:
+        """The listing is another one: show what is known of it, and look for the rest."""
+        self._stale = True
+        self._show()
+        self._look()
+
+    # Drawing
+
+    def _show(self) -> None:
+        listing, pins = self._listing, self._session.pins
+        note = NO_STORE if self._shelf is None else self._line or ("" if self._busy else EMPTY)
+        if listing.words and self._shelf is not None and not self._line:
+            note = NO_MATCH
+        self._table.show({-pin.run: pin.slot for pin in pins if pin.run < 0}, note)
+        order = f"{listing.column}, {'down' if listing.descending else 'up'}wards"
+        many = f"{listing.count:,} run{'' if listing.count == 1 else 's'}"
+        words = f" with {' '.join(listing.words)}" if listing.words else ""
+        self._title.show(f"{many}{words}, by {order}", None)
+        read_only = None if self._shelf is None else self._shelf.read_only
+        title = "runs" if read_only is None else f"runs, read only: {read_only}"
+        self._table.entitle(self._line or title)
+        stored = self._stored
+        self._plot.show(self._live, pins, "no step of it is stored" if stored else "")
+        self._verdict.show(self._live, "" if stored is None else stored.row["device"], None)
+        error = None if stored is None else stored.row["error"]
+        self._verdict.show_failure(error)
+        if stored is not None:
+            self._plot.entitle(f"run {stored.number}: {stored.scenario.title}")
+
+    # Keys
+
+    def action_move(self, by: int) -> None:
+        """Another run."""
+        self._listing.move(by, self._table.height)
+        self._show()
+        self._look()
+
+    def action_move_screen(self, by: int) -> None:
+        """A screenful up or down."""
+        self.action_move(by * max(self._table.height - 1, 1))
+
+    @on(RunsTable.Moved)
+    def _move(self, message: RunsTable.Moved) -> None:
+        self.action_move(message.by)
+
+    def action_sort(self, by: int) -> None:
+        """Another order."""
+        self._listing.sort(by)
+        self._changed()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._listing.reverse()
+        self._changed()
+
+    def action_filter(self) -> None:
+        """Type to narrow the list."""
+        self._filter.display = True
+        self._filter.focus()
+
+    @on(Input.Changed)
+    def _narrow(self, message: Input.Changed) -> None:
+        if message.input is self._filter:
+            self._listing.narrow(message.value.split())
+            self._changed()
+
+    @on(Filter.Left)
+    def _leave_filter(self, message: Filter.Left) -> None:
+        if message.cleared:
+            self._filter.value = ""
+        self._filter.display = bool(self._filter.value)
+        self._table.focus()
+
+    def action_leave(self) -> None:
+        """All runs again; where all are listed, back to the Lab."""
+        if self._listing.words:
+            self._filter.value = ""
+            self._filter.display = False
+        else:
+            self.app.switch_mode(LAB)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is typed into the filter is no command."""
+        if self.focused is not None and isinstance(self.focused, Filter):
+            return action in ("move", "move_screen") or super().check_action(action, parameters)
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Show the run in the Lab, as it was stored."""
+        self.run_worker(self._with_chosen(self._open))
+
+    async def _open(self, stored: StoredRun) -> None:
+        if stored.frames:
+            self.app.open_stored(stored.scenario, stored.frames, stored.label)
+        else:
+            self.app.open_in_lab(stored.scenario)
+            self.notify(f"Run {stored.number} kept no step: it runs once more.")
+
+    def action_pin(self) -> None:
+        """Pin the run in the Lab's plot, or let it go."""
+        self.run_worker(self._with_chosen(self._pin))
+
+    async def _pin(self, stored: StoredRun) -> None:
+        session = self._session
+        if not session.unpin_run(-stored.number):
+            self._refuse(session.pin_run(await self._foretold(stored)))
+        self._show()
+
+    def action_compare(self) -> None:
+        """Beside what is in the Lab's plot."""
+        self.run_worker(self._with_chosen(self._compare))
+
+    async def _compare(self, stored: StoredRun) -> None:
+        session = self._session
+        if all(pin.run != -stored.number for pin in session.pins):
+            refusal = session.pin_run(await self._foretold(stored))
+            if refusal is not None:
+                self._refuse(refusal)
+                return
+        self.app.compare_runs()
+
+    async def _foretold(self, stored: StoredRun) -> LiveRun:
+        """A run to pin, with what theory says of it; off the thread that keys wait for."""
+        from scenarios.predictions import predict
+
+        live = _live(stored)
+        if self._shelf is not None:
+            prediction = await self._shelf.ask(lambda _: predict(stored.scenario))
+            if prediction is not None:
+                live.foretell(prediction)
+        return live
+
+    def _refuse(self, line: str | None) -> None:
+        if line is not None:
+            self.notify(line, timeout=4, markup=False)
+
+    def action_rename(self) -> None:
+        """Give the run a name."""
+        row = self._listing.chosen
+        if row is None:
+            return
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                rename = self._change(lambda history: history.rename(row["id"], name))
+                self.run_worker(rename)
+
+        title = f"a name for run {row['id']}"
+        self.app.push_screen(NameScreen(title, row["label"] or "", row["name"]), named)
+
+    def action_delete(self) -> None:
+        """Delete the run; it can be had back."""
+        row = self._listing.chosen
+        if row is not None:
+            self.run_worker(self._delete(row))
+
+    async def _delete(self, row: Row) -> None:
+        def delete(history: History) -> bool:
+            history.delete([row["id"]])
+            return True
+
+        if await self._change(delete):
+            self.notify(f"Deleted run {row['id']}, {called(row)}: u has it back.", markup=False)
+
+    def action_undo(self) -> None:
+        """Have back what was deleted last."""
+        self.run_worker(self._undo())
+
+    async def _undo(self) -> None:
+        back = await self._change(lambda history: history.restore())
+        if back is not None:
+            listed = ", ".join(str(row["id"]) for row in back)
+            self.notify(f"Back again: run {listed}." if back else "Nothing is left to undo.")
+
+    async def _change(self, call: Callable[[History], _T]) -> _T | None:
+        """Write to the store and show what has become of it; say in a line why not."""
+        if self._shelf is None:
+            self._refuse(NO_STORE)
+            return None
+        try:
+            done = await self._shelf.change(call)
+        except ScenarioError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return None
+        self._changed()
+        return done
+
+    async def _with_chosen(self, do: Callable[[StoredRun], Awaitable[None]]) -> None:
+        """Do something with the run under the cursor, fetched anew if it has to be."""
+        row = self._listing.chosen
+        if row is None or self._shelf is None:
+            return
+        try:
+            stored = await self._shelf.ask(lambda history: take(history, row))
+        except ScenarioError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if stored is not None:
+            await do(stored)
+
+    def action_export(self) -> None:
+        """Write the run, or all of them, to a file."""
+        from tui.lab.choices import ChoiceScreen
+
+        row = self._listing.chosen
+        if row is None:
+            return
+
+        def chosen(what: str | None) -> None:
+            if what is not None:
+                self.run_worker(self._export(what, row["id"]))
+
+        listed = list(_EXPORTS.items())
+        self.app.push_screen(ChoiceScreen(f"export run {row['id']}", listed, listed[0][0]), chosen)
+
+    async def _export(self, what: str, number: int) -> None:
+        from tui.runs.exporting import exported
+
+        table, _, form = what.partition(".")
+        owner = number if table == "frames" else None
+        folder = self.app.folder
+        assert self._shelf is not None
+        try:
+            path = await self._shelf.ask(lambda h: exported(h.path, folder, table, form, owner))
+        except ScenarioError as error:
+            self.notify(str(error), severity="error", markup=False)
+        except OSError as error:
+            line = f"{folder}: {error.strerror}; nothing was written"
+            self.notify(line, severity="error", markup=False)
+        else:
+            if path is not None:
+                self.notify(f"Wrote {path.name} in {folder}", markup=False)
+
+
+def _live(stored: StoredRun) -> LiveRun:
+    """A stored run as the Lab's plot draws it; numbers of the worker's own runs are above 0."""
+    from tui.lab.live import LiveRun
+
+    live = LiveRun(-stored.number, stored.scenario, stored.label)
+    live.add(stored.frames)
+    return live
