@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from scenarios.store.keeping import Keeping
 from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
@@ -46,8 +48,11 @@ _PENDING_FRAMES = 256
 #: Imported by name, so that what it sends back unpickles as this module's own classes.
 _ENGINE_PROCESS = (
     "import sys; from multiprocessing.connection import Connection; "
-    "from scenarios.worker import serve; serve(Connection(int(sys.argv[1])))"
+    "from scenarios.worker import serve; serve(Connection(int(sys.argv[1])), *sys.argv[2:])"
 )
+
+#: Seconds that the engine may write to the store between two commands, and while it is left.
+_WRITING, _FAREWELL = 0.02, 1.0
 
 #: Seconds a busy engine process may take to notice a new run before it is replaced.
 _GRACE = 0.3
@@ -127,6 +132,14 @@ class Drifted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotStored:
+    """Something could not be stored, and why: one line. The run goes on."""
+
+    run: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """All steps of a run are done; `event` is its end event, as in the JSON lines."""
 
@@ -144,7 +157,16 @@ class Failed:
 
 
 Message: TypeAlias = (
-    Started | Frames | Predicted | Jacobian | Weights | Inspected | Drifted | Ended | Failed
+    Started
+    | Frames
+    | Predicted
+    | Jacobian
+    | Weights
+    | Inspected
+    | Drifted
+    | NotStored
+    | Ended
+    | Failed
 )
 
 
@@ -153,10 +175,14 @@ class Worker:
 
     Args:
         mode: "process" keeps keys quick; "thread" spares tests a process.
+        store: the run store to keep runs in (`scenarios.store.keeping`), None for none.
     """
 
-    def __init__(self, mode: Literal["process", "thread"] = "process") -> None:
+    def __init__(
+        self, mode: Literal["process", "thread"] = "process", store: Path | None = None
+    ) -> None:
         self._mode = mode
+        self._store = () if store is None else (str(store),)
         self._run = 0
         self._request: tuple[Any, ...] = ()
         self._asked_at = 0.0
@@ -169,7 +195,7 @@ class Worker:
     def _open(self) -> Connection:
         if self._mode == "thread":
             ours, theirs = Pipe()
-            threading.Thread(target=serve, args=(theirs,), daemon=True).start()
+            threading.Thread(target=serve, args=(theirs, *self._store), daemon=True).start()
             return ours
         near, far = socket.socketpair()
         environment = dict(os.environ)
@@ -177,7 +203,7 @@ class Worker:
         # -P keeps the current folder off the path; a session of its own, the terminal's signals.
         with far:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _ENGINE_PROCESS, str(far.fileno())],
+                [sys.executable, "-P", "-c", _ENGINE_PROCESS, str(far.fileno()), *self._store],
                 pass_fds=[far.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -209,6 +235,10 @@ class Worker:
         self._accepted = False
         self._send(self._request)
         return self._run
+
+    def keep(self) -> None:
+        """Have the run stored, however short it is."""
+        self._send(("keep", self._run))
 
     def pause(self) -> None:
         """Hold the run after the step it is at."""
@@ -259,12 +289,15 @@ class Worker:
         if not self._pulled:
             self._pulled = True
             self._send(("pull",))
-        return [message for message in messages if message.run == self._run]
+        return [m for m in messages if m.run == self._run or isinstance(m, NotStored)]
 
     def close(self) -> None:
         """Stop the engine and wait for its process to end."""
         self._connection.close()
         if self._process is not None:
+            # It ends by itself, after the step it is at, and stores what is to be kept.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_FAREWELL if self._store else 0.0)
             self._process.kill()
             self._process.wait()
 
@@ -294,8 +327,9 @@ class Worker:
 class _Server:
     """The engine's end: one run at a time, commands between any two frames."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, store: Path | None) -> None:
         self._connection = connection
+        self._keeping = Keeping(store, self._not_stored)
         self._run = 0
         self._prepared: Run | None = None
         self._frames: Iterator[Frame] | None = None
@@ -310,12 +344,19 @@ class _Server:
 
     def loop(self) -> None:
         """Serve for ever. Raises EOFError or OSError once the app's end has closed."""
+        try:
+            self._serve()
+        finally:
+            self._keeping.close()
+
+    def _serve(self) -> None:
         while True:
             busy = self._frames is not None and (not self._paused or self._steps > 0)
-            if not busy or self._connection.poll():
+            if self._connection.poll(0.0 if busy else self._keeping.due):
                 self._obey(self._connection.recv())
-            else:
+            elif busy:
                 self._advance()
+            self._keeping.work(_WRITING)
             if self._wanted and self._outbox:
                 self._connection.send(self._outbox)
                 self._outbox, self._wanted = [], False
@@ -332,6 +373,8 @@ class _Server:
                 self._connection.send(run)
                 self._forget(run, scenario)
                 self._predict()
+            case ("keep", run) if run == self._run:
+                self._keeping.keep()
             case ("pause",):
                 self._paused, self._steps = True, 0
             case ("resume",):
@@ -364,10 +407,12 @@ class _Server:
         trivial = TASKS[scenario.task.name].trivial(scenario) if scenario.training.steps else None
         self._outbox.append(Started(run, scenario, prepared.device, prepared.versions, trivial))
         self._prepared, self._frames = prepared, prepared.frames()
+        self._keeping.begin(prepared)
         self._drift = Drift(prepared)
 
     def _forget(self, run: int, scenario: Scenario) -> None:
         """Let go of whatever ran, for another."""
+        self._keeping.replace()
         self._run, self._prepared, self._frames, self._last = run, None, None, None
         self._scenario, self._prediction, self._drift, self._outbox = scenario, None, None, []
 
@@ -380,16 +425,20 @@ class _Server:
             frame = next(self._frames, None)
         except Exception as error:
             self._frames = None
-            self._outbox.append(Failed(self._run, *describe(error)))
+            failed = Failed(self._run, *describe(error))
+            self._keeping.end(failed.line)
+            self._outbox.append(failed)
             return
         if frame is None:
             self._frames = None
+            self._keeping.end()
             self._measure(last=True)
             self._predict()
             theory = theory_decades(self._scenario, self._last, self._prediction)
             self._outbox.append(Ended(self._run, end_event(self._last, theory=theory)))
             return
         self._last = frame
+        self._keeping.frame(frame)
         self._steps = max(0, self._steps - 1)
         frames = self._pending(Frames(self._run, [])).frames
         frames.append(frame)
@@ -413,6 +462,10 @@ class _Server:
                 return message
         self._outbox.append(fresh)
         return fresh
+
+    def _not_stored(self, line: str) -> None:
+        """Say so with what goes out."""
+        self._outbox.append(NotStored(self._run, line))
 
     def _linearise(self) -> None:
         """Add the singular values to what goes out."""
@@ -456,8 +509,8 @@ class _Server:
         self._outbox.append(Predicted(self._run, self._prediction))
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, store: str | None = None) -> None:
     """Run scenarios for the `Worker` at the other end until it closes."""
     # The app's end closes at any moment, between two frames or in the middle of one.
     with connection, suppress(EOFError, OSError):
-        _Server(connection).loop()
+        _Server(connection, None if store is None else Path(store)).loop()

@@ -156,7 +156,7 @@ class NablascopeApp(App[None]):
         """A fresh engine beside the app."""
         from scenarios.worker import Worker
 
-        return Worker(self._worker_mode)
+        return Worker(self._worker_mode, self.store)
 
     @property
     def output_pending(self) -> bool:

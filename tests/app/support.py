@@ -12,7 +12,17 @@ from engine.jacobian import JacobianSpectrum
 from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
-from scenarios.worker import Ended, Failed, Frames, Jacobian, Message, Predicted, Started, Weights
+from scenarios.worker import (
+    Ended,
+    Failed,
+    Frames,
+    Jacobian,
+    Message,
+    NotStored,
+    Predicted,
+    Started,
+    Weights,
+)
 from tui.app import NablascopeApp
 from tui.terminal import Colours
 
@@ -59,6 +69,12 @@ class ScriptedWorker:
 
     def fail(self, line: str, key: str | None = None) -> None:
         self._outbox.append(Failed(self._run, line, key))
+
+    def keep(self) -> None:
+        self.told.append("keep")
+
+    def not_stored(self, line: str) -> None:
+        self._outbox.append(NotStored(self._run, line))
 
     def pause(self) -> None:
         self.told.append("pause")

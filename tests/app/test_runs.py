@@ -18,7 +18,7 @@ from scenarios.scenario import load
 from scenarios.store.history import History
 from scenarios.store.recording import Recording
 from scenarios.store.store import Store
-from tests.app.support import LabApp, ScriptedWorker, until
+from tests.app.support import LabApp, ScriptedWorker, finished, until
 from tests.app.test_keys import text
 from tests.app.test_snapshots import Compare, both_sizes, same_picture
 from tui.lab.compare import CompareView
@@ -291,6 +291,28 @@ async def test_what_others_write_is_shown_live(
             assert listed(app)[0] == f"{number} rnn-tanh"
             store.end_run(number, frame, "done")
             await until(pilot, lambda: "running" not in text(app))
+
+
+async def test_a_pinned_run_is_kept_and_a_store_that_fails_is_told_of(path: Path) -> None:
+    app = app_on(path)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.lab.session.live is not None)
+        await pilot.press("p")
+        worker = app._scripted
+        assert worker is not None and worker.told[-1] == "keep"
+        worker.not_stored("the disk is full; the app's runs are not stored")
+        await until(pilot, lambda: "the disk is full" in " ".join(text(app).split()))
+
+
+async def test_the_apps_own_runs_are_there(path: Path) -> None:
+    app = LabApp("rnn-tanh", store=path)
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("p")
+        await until(pilot, path.exists)
+        await opened(pilot)
+        await until(pilot, lambda: listed(app) == ["1 rnn-tanh"])
+        await until(pilot, lambda: "done" in text(app))
 
 
 # A store for every hour of the day

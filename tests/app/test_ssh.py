@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sqlite3
@@ -86,6 +87,27 @@ def test_a_dropped_connection_loses_no_finished_step(server: Server, tmp_path: P
     assert len(steps) >= 3
     assert steps == list(range(len(steps)))
     assert sound == ("ok",)
+
+
+def test_a_dropped_connection_loses_no_finished_step_of_the_app(
+    server: Server, tmp_path: Path
+) -> None:
+    store = tmp_path / "runs.sqlite"
+    line = f"{shlex.quote(SCRIPT)} adding-rnn --store {shlex.quote(str(store))}"
+    with PseudoTerminal(server.command(line)) as terminal:
+        # Longer than a run has to be looked at to be kept.
+        _wait_for_frames(store, 3)
+        terminal.wait_for("running", "loss", "step")
+        shown = int(re.findall(r"loss .*step (\d+)", terminal.text)[-1])
+        there = [process for process in server.guests() if process.name() != "sshd"]
+        psutil.Process(terminal.process.pid).kill()
+        _, alive = psutil.wait_procs(there, timeout=15)
+        assert not alive
+    with sqlite3.connect(store) as database:
+        steps = [step for (step,) in database.execute("SELECT step FROM frames ORDER BY step")]
+        runs = database.execute("SELECT name, state FROM runs").fetchall()
+    assert runs == [("adding-rnn", "interrupted")]
+    assert steps == list(range(len(steps))) and steps[-1] >= shown
 
 
 def _wait_for_frames(store: Path, count: int) -> None:

@@ -131,6 +131,8 @@ class LabScreen(Screen[None]):
             news = True
         if news:
             self._show_run()
+        while self.session.notices:
+            self.notify(self.session.notices.pop(0), severity="warning", markup=False)
         if self.session.quiet:
             self._timer.pause()
 

@@ -65,6 +65,7 @@ class Session:
         device: what runs it, in a word.
         pins: runs kept in the plot.
         treatment: the remedy in force, None without one.
+        notices: lines for the user that nobody has shown yet.
         received: called with every frame that arrives.
     """
 
@@ -83,6 +84,7 @@ class Session:
         self.device = ""
         self.pins: list[Pin] = []
         self.treatment: Treatment | None = None
+        self.notices: list[str] = []
         self.pace = Pace(clock)
         self._clock = clock
         self._next_extra = 0.0
@@ -228,10 +230,19 @@ class Session:
         messages = self._worker.poll()
         if not messages:
             return False
-        from scenarios.worker import Ended, Failed, Frames, Jacobian, Predicted, Started, Weights
+        from scenarios.worker import (
+            Ended,
+            Failed,
+            Frames,
+            Jacobian,
+            NotStored,
+            Predicted,
+            Started,
+            Weights,
+        )
 
         for message in messages:
-            if message.run != self._number:
+            if message.run != self._number and not isinstance(message, NotStored):
                 continue
             match message:
                 case Started(device=device):
@@ -251,6 +262,8 @@ class Session:
                     if self.live is not None and self.live.number == self._number:
                         self.live.weights, self.live.weights_at = looked, (step, layer)
                         self._had_extra(seconds)
+                case NotStored(line=line):
+                    self.notices.append(line)
                 case Ended():
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):
@@ -316,7 +329,10 @@ class Session:
         live = self.live
         if live is None:
             return "There is no run to pin yet."
-        return self.pin_run(live)
+        refusal = self.pin_run(live)
+        if refusal is None and live.number == self._number and self.state is not State.STORED:
+            self._worker.keep()
+        return refusal
 
     def pin_run(self, live: LiveRun) -> str | None:
         """Keep a run in the plot, be it from the worker or from the store."""
