@@ -132,6 +132,7 @@ class Store(Database):
         query = """
             SELECT id, scenario FROM runs
             WHERE kind = ? AND task = ? AND seed = ? AND device = ? AND versions = ?
+                AND deleted IS NULL
         """
         asked = (scenario.network.kind, scenario.task.name, scenario.run.seed, device)
         with explaining(self.path):
