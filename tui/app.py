@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 
+from scenarios.errors import ScenarioError
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal
@@ -52,6 +53,12 @@ def _scenario_provider() -> type[Provider]:
     return ScenarioProvider
 
 
+def _duel_provider() -> type[Provider]:
+    from tui.palette import DuelProvider
+
+    return DuelProvider
+
+
 def _page_provider() -> type[Provider]:
     from tui.palette import PageProvider
 
@@ -82,13 +89,19 @@ class NablascopeApp(App[None]):
     CSS_PATH = Path(__file__).with_name("app.tcss")
     DEFAULT_MODE = LAB
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {_scenario_provider, _page_provider, _setting_provider}
+    COMMANDS = App.COMMANDS | {
+        _scenario_provider,
+        _duel_provider,
+        _page_provider,
+        _setting_provider,
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
         *(
             Binding(mode.key, f"switch_mode('{mode.name}')", mode.title, False, tooltip=mode.about)
             for mode in MODES
         ),
+        Binding("D", "duel", "Duel", show=False, tooltip="Scenarios side by side, all live"),
         Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
         Binding("s", "save_picture", "Save picture", show=False),
         Binding("w", "save_scenario", "Write scenario", show=False),
@@ -232,6 +245,34 @@ class NablascopeApp(App[None]):
         from tui.help import HelpScreen
 
         self.push_screen(HelpScreen())
+
+    def action_duel(self) -> None:
+        """Pick a duel."""
+        from scenarios.duels.catalogue import DUELS
+        from tui.lab.choices import ChoiceScreen
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.open_duel(name)
+
+        listed = [(entry.name, entry.title) for entry in DUELS.entries()]
+        self.push_screen(ChoiceScreen("side by side", listed, listed[0][0]), chosen)
+
+    def open_duel(self, name: str) -> None:
+        """Run a duel, on top of whatever is shown."""
+        from scenarios.duels.definition import load_duel
+        from tui.duel.screen import DuelScreen
+
+        try:
+            duel = load_duel(name)
+        except ScenarioError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        opened = DuelScreen(duel, self.size, self.current_mode)
+        if isinstance(self.screen, DuelScreen):
+            self.switch_screen(opened)
+        else:
+            self.push_screen(opened)
 
     def open_page(self, name: str) -> None:
         """Open the lesson at a page."""

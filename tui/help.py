@@ -40,6 +40,13 @@ bar over 0 counts directions that are lost altogether.
 A row for every run in the plot, told by its marker: verdict, decades from the loss to the far \
 end, the factor a hop, loss, what theory said of the network as drawn (≤ a bound), and who did it.
 
+[b $accent]Duels[/]  (D: pick one)
+Two to four scenarios side by side on the same axes, all live. Enter goes on with one in the Lab.
+
+[b $accent]Runs[/]  (R)
+What was run here and by nablascope run. A run of the Lab is stored once nothing has taken its \
+place for two seconds, or once it is pinned; controls that are still being turned leave no trace.
+
 [b $accent]Theory[/]
 The dashes are what the papers predict from the settings alone: a prediction (mean field), a \
 bound no gradient exceeds, or what one gate lets through. The line under the verdict says how far \

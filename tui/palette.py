@@ -63,6 +63,18 @@ class ScenarioProvider(_Goals):
             yield _Goal(f"Run {entry.title}", entry.name, question, run)
 
 
+class DuelProvider(_Goals):
+    """Runs scenarios side by side."""
+
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """One for each duel."""
+        from scenarios.duels.catalogue import DUELS
+
+        for entry in DUELS.entries():
+            run = partial(app.open_duel, entry.name)
+            yield _Goal(f"Duel: {entry.title}", entry.name, entry.question, run)
+
+
 class PageProvider(_Goals):
     """Opens a page of the lesson."""
 

@@ -65,12 +65,28 @@ class GradientPlot(StripWidget):
         self._pins: Sequence[Pin] = ()
         self._note = WAITING
         self._theory: HostArray | None = None
+        self._shared: tuple[Limits, int] | None = None
         self._cache: dict[object, Cells] = {}
 
     def show(self, run: LiveRun | None, pins: Sequence[Pin], note: str = "") -> None:
         """Show a run's newest frame, and the pinned runs behind it; `note` while there is none."""
         self._run, self._pins, self._note = run, pins, note
         self.redraw()
+
+    def extent(self) -> tuple[Limits, int] | None:
+        """What the axes would have to span for this plot alone: limits, and places to the loss."""
+        run = self._run
+        if run is None or run.first is None:
+            return None
+        self._theory = run.theory
+        counts = [len(run.profile(run.first)), *(len(pin.values) for pin in self._pins)]
+        return self._limits(run), max(counts)
+
+    def share(self, extent: tuple[Limits, int]) -> None:
+        """Draw on axes that span what several plots have to; theory beyond them is cut off."""
+        if extent != self._shared:
+            self._shared = extent
+            self.redraw()
 
     def draw(self, size: Size) -> list[Strip]:
         run = self._run
@@ -87,8 +103,9 @@ class GradientPlot(StripWidget):
         width = max(size.width - GUTTER - 1, 1)
         height = max(size.height - 1 - len(legend), 1)
         profile = run.profile(run.latest)
-        span = max([len(profile), *(len(pin.values) for pin in self._pins)])
-        limits = self._limits(run)
+        least = 0 if self._shared is None else self._shared[1]
+        span = max([len(profile), least, *(len(pin.values) for pin in self._pins)])
+        limits = self._limits(run) if self._shared is None else self._shared[0]
         canvas = _Canvas(width, height)
         self._draw_band(canvas, profile, limits)
         self._draw_curves(canvas, run, profile, span, limits)
@@ -189,9 +206,11 @@ class GradientPlot(StripWidget):
                 canvas.put(column, row, character, style)
 
     def _legend(self, width: int) -> list[Strip]:
-        """Which marker is which run, as many to a line as fit."""
+        """Which marker is which run, as many to a line as fit; none beside plots of equal height,
+        whose verdicts name the theory.
+        """
         run = self._run
-        if run is None:
+        if run is None or self._shared is not None:
             return []
         entries: list[tuple[str, tuple[str, ...], str]] = [
             (self._markers[pin.slot], (pin.label,), f"plot--pin-{pin.slot}") for pin in self._pins
@@ -242,8 +261,12 @@ class GradientPlot(StripWidget):
     def _x_axis(self, width: int, run: LiveRun, span: int) -> Strip:
         style = self.get_component_rich_style("plot--axis", partial=True)
         inner = max(width - GUTTER - 1, 1)
-        if any(pin.slot != BEFORE_SLOT or len(pin.values) != span for pin in self._pins):
+        assert run.first is not None
+        shorter = self._shared is not None and len(run.profile(run.first)) != span
+        if shorter or any(p.slot != BEFORE_SLOT or len(p.values) != span for p in self._pins):
             left, right = f"{span - 1} steps back", "0 ▸ the loss"
+            if len(left) + len(right) + 2 > inner:
+                left, right = f"◂ {span - 1}", "0, loss ▸"
             places = [span - back for back in axis.round_places(span - 1, 6) if back < span]
             numbers = [(place, str(span - place)) for place in places]
         else:

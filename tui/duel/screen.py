@@ -1,0 +1,184 @@
+"""The Duel screen: two to four scenarios on the same axes, started, paused and stepped together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.duel.panel import DuelPanel
+from tui.keybar import KeyBar
+from tui.lab.axis import StickyRange
+from tui.lab.session import State
+from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
+from tui.titlebar import TitleBar
+
+if TYPE_CHECKING:
+    from textual.geometry import Size
+
+    from scenarios.duels.definition import Duel
+    from scenarios.scenario import Scenario
+    from tui.app import NablascopeApp
+
+#: Pictures a second, at most.
+FRAME_RATE = 8
+#: Panels that stand in one row; four make two rows.
+_IN_A_ROW = 3
+
+
+class DuelScreen(Screen[None]):
+    """Small multiples. Each panel's run has an engine of its own."""
+
+    app: NablascopeApp
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "play", "pause", tooltip="Pause all, go on, or start again"),
+        Binding("n", "step", "step", tooltip="One training step of each, then wait"),
+        Binding("r", "reset", "reset", tooltip="All back to step 0"),
+        Binding("tab,right,down", "choose(1)", "panel", key_display="←→", priority=True),
+        Binding("shift+tab,left,up", "choose(-1)", "Panel", show=False, priority=True),
+        Binding("enter", "open", "in the Lab", tooltip="Go on with this one in the Lab"),
+        Binding("D", "app.duel", "another", tooltip="Another duel"),
+        Binding("escape", "leave", "back", key_display="esc", tooltip="Where you were"),
+    ]
+
+    def __init__(self, duel: Duel, size: Size, mode: str) -> None:
+        super().__init__(classes=classes_for(size))
+        self._duel, self._mode = duel, mode
+        self._panels = [DuelPanel(panel) for panel in duel.panels]
+
+    def compose(self) -> ComposeResult:
+        """The question, then the panels."""
+        yield TitleBar(self._mode, id="title")
+        yield Static(self._duel.question, id="question", markup=False)
+        with Grid(id="duel") as grid:
+            count = len(self._panels)
+            grid.styles.grid_size_columns = count if count <= _IN_A_ROW else (count + 1) // 2
+            for panel in self._panels:
+                panel.set_class(count > _IN_A_ROW, "-half")
+                yield panel
+        yield KeyBar(id="keys")
+        yield TooSmall(id="too-small")
+
+    def on_mount(self) -> None:
+        """Start all engines when the first picture is on the screen."""
+        self._title = self.query_one(TitleBar)
+        self._title.show(self._duel.title, State.STARTING)
+        self._panels[0].focus()
+        self._timer = self.set_interval(1 / FRAME_RATE, self._tick, pause=True)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        for panel in self._panels:
+            panel.session.start()
+        self._timer.resume()
+
+    @property
+    def label(self) -> str:
+        """What a saved picture of it is called."""
+        return f"duel-{self._duel.name}"
+
+    @property
+    def chosen(self) -> DuelPanel:
+        """The panel that keys are about."""
+        focused = self.focused
+        return focused if isinstance(focused, DuelPanel) else self._panels[0]
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the chosen panel runs."""
+        return self.chosen.session.scenario
+
+    @property
+    def state(self) -> State:
+        """What the runs are doing, taken together."""
+        states = [panel.session.state for panel in self._panels]
+        for state in (State.STARTING, State.RUNNING, State.PAUSED):
+            if state in states:
+                return state
+        return State.FINISHED if State.FINISHED in states else State.FAILED
+
+    @property
+    def idle(self) -> bool:
+        """Whether all runs are over."""
+        return all(panel.session.idle for panel in self._panels)
+
+    # Drawing
+
+    def _tick(self) -> None:
+        # Frames are dropped, not queued, as in the Lab; behind another screen the runs go on.
+        if self.app.output_pending or not self.is_current:
+            return
+        news = [panel.session.poll() for panel in self._panels]
+        if any(news):
+            self._show()
+        if all(panel.session.quiet for panel in self._panels):
+            self._timer.pause()
+
+    def _show(self) -> None:
+        self._title.show(self._duel.title, self.state)
+        for panel in self._panels:
+            panel.show()
+        self._share_axes()
+
+    def _share_axes(self) -> None:
+        extents = [extent for panel in self._panels if (extent := panel.plot.extent()) is not None]
+        if not extents:
+            return
+        reach = StickyRange()
+        for limits, _ in extents:
+            reach.include(*limits)
+        for panel in self._panels:
+            panel.plot.share((reach.limits, max(span for _, span in extents)))
+
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        """Take in what came meanwhile."""
+        if hasattr(self, "_timer"):
+            self._timer.resume()
+
+    # Keys
+
+    def action_play(self) -> None:
+        """Pause all, go on with all, or start again what has ended."""
+        sessions = [panel.session for panel in self._panels]
+        going = [one for one in sessions if one.state in (State.STARTING, State.RUNNING)]
+        paused = [one for one in sessions if one.state is State.PAUSED]
+        for session in going or paused or sessions:
+            session.toggle()
+        self._after_key()
+
+    def action_step(self) -> None:
+        """One training step of each."""
+        if not any([panel.session.step() for panel in self._panels]):
+            self.notify("No training step is left: r goes back to step 0.", timeout=4)
+        self._after_key()
+
+    def action_reset(self) -> None:
+        """All back to step 0."""
+        for panel in self._panels:
+            panel.session.reset()
+        self._after_key()
+
+    def _after_key(self) -> None:
+        self._title.show(self._duel.title, self.state)
+        self._timer.resume()
+
+    def action_choose(self, by: int) -> None:
+        """Another panel."""
+        place = self._panels.index(self.chosen)
+        self._panels[(place + by) % len(self._panels)].focus()
+
+    def action_open(self) -> None:
+        """Run the chosen panel's scenario in the Lab."""
+        self.app.open_in_lab(self.scenario)
+
+    def action_leave(self) -> None:
+        """Back to what it was opened from."""
+        self.dismiss()

@@ -1,0 +1,50 @@
+"""A verdict for a narrow panel: what became of the gradient, who did it, how the run is doing."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from tui.lab.standing import standing
+from tui.lab.verdict import VerdictBar
+from tui.strips import line_of
+from tui.words import hop, sentence
+
+if TYPE_CHECKING:
+    from textual.geometry import Size
+    from textual.strip import Strip
+
+
+class DuelVerdict(VerdictBar):
+    """Badge, decades and rate; the culprit in as many words as fit; loss and step."""
+
+    def draw(self, size: Size) -> list[Strip]:
+        run, width = self._run, size.width
+        plain = self.get_component_rich_style("verdict--words", partial=True)
+        label = self.get_component_rich_style("verdict--label", partial=True)
+        if self._failure is not None:
+            lines = textwrap.wrap(self._failure, width - 1, max_lines=size.height)
+            return [line_of(width, (f" {line}", plain)) for line in lines]
+        if run is None or run.latest is None:
+            return []
+        now = standing(run, run.latest)
+        badge = self.get_component_rich_style(f"verdict--{now.verdict.name}", partial=True)
+        decades, rate = f"{now.decades} decades", f"{now.rate} per {hop(now.verdict)}"
+        head = [f"{decades}, {rate}"]
+        if len(head[0]) + len(now.verdict.name) + 4 > width:
+            head = [decades, rate]
+        if now.verdict.decades is None:
+            head = [""]
+        strips = [line_of(width, (f" {now.verdict.name} ", badge), (f" {head[0]}", plain))]
+        strips += [line_of(width, (f" {line}", plain)) for line in head[1:]]
+        who = now.blame or now.culprit
+        if now.verdict.decades is None:
+            who = sentence(now.verdict, run.scenario.run.dtype).partition(": ")[2]
+        room = max(size.height - len(strips) - 1, 1)
+        if now.verdict.decades is not None and len(textwrap.wrap(who, width - 1)) > room:
+            who = now.culprit
+        told = textwrap.wrap(who, width - 1, max_lines=room, placeholder=" …")
+        strips += [line_of(width, (f" {line}", plain)) for line in told]
+        steps = run.scenario.training.steps
+        numbers = ((" loss ", label), (f"{now.loss:.4g}", plain), ("  step ", label))
+        return [*strips, line_of(width, *numbers, (f"{now.step}/{steps}", plain))]
