@@ -41,17 +41,19 @@ class Database:
         *,
         read_only: bool = False,
         patience: float = PATIENCE,
+        check: bool = True,
     ) -> Self:
         """The store at `path`, by default the user's (`scenarios.store.place`).
 
         For writing, a store that is not there is made, and one of an older version brought up to
-        date. `patience` is how many seconds to wait for a program that holds it. Raises StoreError.
+        date. `patience` is how many seconds to wait for a program that holds it. Without `check`,
+        which reads the whole file, damage shows where it is met. Raises StoreError.
         """
         place = default_path() if path is None else Path(path)
         if path is None and not read_only:
             with explaining(place):
                 place.parent.mkdir(parents=True, exist_ok=True)
-        db, aside = (read_file if read_only else open_file)(place, patience)
+        db, aside = (read_file if read_only else open_file)(place, patience, check=check)
         db.row_factory = _as_dict
         return cls(place, db, aside)
 

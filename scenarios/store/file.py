@@ -24,21 +24,26 @@ class _Damaged(Exception):
     """The file is a store, or was one; the message says what SQLite found."""
 
 
-def open_file(path: Path, timeout: float) -> tuple[sqlite3.Connection, Path | None]:
+def open_file(
+    path: Path, timeout: float, *, check: bool = True
+) -> tuple[sqlite3.Connection, Path | None]:
     """A connection for reading and writing, and where a damaged file was put, if there was one.
 
-    A file that is not there is made. Raises StoreError.
+    A file that is not there is made. With `check` all of it is read, to find damage before it does
+    harm. Raises StoreError.
     """
     _check_place(path)
     with explaining(path), _alone(path, timeout):
         try:
-            return _connect(path, "rwc", timeout), None
+            return _connect(path, "rwc", timeout, check=check), None
         except _Damaged as damage:
             aside = _set_aside(path, str(damage))
             return _connect(path, "rwc", timeout), aside
 
 
-def read_file(path: Path, timeout: float) -> tuple[sqlite3.Connection, Path | None]:
+def read_file(
+    path: Path, timeout: float, *, check: bool = True
+) -> tuple[sqlite3.Connection, Path | None]:
     """The same for reading: nothing is made, and a write-protected file or folder will do.
 
     Raises StoreError.
@@ -49,7 +54,7 @@ def read_file(path: Path, timeout: float) -> tuple[sqlite3.Connection, Path | No
     with explaining(path):
         try:
             # SQLite opens what is write-protected for reading only, whatever it is asked.
-            db = _connect(path, "rw", timeout)
+            db = _connect(path, "rw", timeout, check=check)
         except _Damaged:
             return open_file(path, timeout)
         except sqlite3.OperationalError as error:
@@ -58,10 +63,10 @@ def read_file(path: Path, timeout: float) -> tuple[sqlite3.Connection, Path | No
             if _beside(path, "-wal").exists() or not os.access(path, os.R_OK):
                 raise
             # Nobody can write here, so nothing can change while it is read.
-            db = _connect(path, "ro&immutable=1", timeout)
+            db = _connect(path, "ro&immutable=1", timeout, check=check)
         if version_of(db) < latest():
             db.close()
-            return open_file(path, timeout)
+            return open_file(path, timeout, check=check)
         return db, None
 
 
@@ -102,13 +107,13 @@ def _code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, timeout: float, *, check: bool = True) -> sqlite3.Connection:
     # What means something in a URI; urllib would take longer to import than all this takes.
     name = os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{name}?mode={mode}"
     db = sqlite3.connect(uri, timeout=timeout, isolation_level=None, uri=True)
     try:
-        _prepare(db, path, writable=mode == "rwc")
+        _prepare(db, path, writable=mode == "rwc", check=check)
     except sqlite3.DatabaseError as error:
         db.close()
         code = _code(error)
@@ -125,7 +130,7 @@ def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path, writable: bool) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, *, writable: bool, check: bool) -> None:
     version = version_of(db)
     made = version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if made:
@@ -137,9 +142,10 @@ def _prepare(db: sqlite3.Connection, path: Path, writable: bool) -> None:
                 f"is of version {version}, written by a newer nablascope; this one knows versions "
                 f"up to {latest()}: update it, or name another file with --store",
             )
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise _Damaged(" ".join(found.split()))
+        if check:
+            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise _Damaged(" ".join(found.split()))
     db.execute("PRAGMA foreign_keys = ON")
     if writable:
         db.execute("PRAGMA journal_mode = WAL")

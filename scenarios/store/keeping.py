@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a run that is still the one shown is kept.
 KEPT_AFTER = 2.0
+#: Seconds to wait for another program that holds the store, while a key may be waiting.
+_PATIENCE = 0.5
 
 
 @dataclass(eq=False)
@@ -161,8 +163,10 @@ class Keeping:
             from scenarios.store.store import Store
 
             try:
-                # The folder of the user's own store is made with it.
-                self._store = Store.open(None if self._path == default_path() else self._path)
+                # The folder of the user's own store is made with it. A large file takes too long
+                # to check while a key may be waiting.
+                path = None if self._path == default_path() else self._path
+                self._store = Store.open(path, patience=_PATIENCE, check=False)
             except StoreError as error:
                 self._given_up = True
                 self._warn(f"{error}; the app's runs are not stored")

@@ -11,14 +11,17 @@ import pytest
 from numpy.typing import NDArray
 from textual.widget import Widget
 
-from tests.app.support import LabApp, finished
+from scenarios.duels.catalogue import DUELS
+from tests.app.support import CATALOGUE, LabApp, finished, until
 from tui.app import NablascopeApp
+from tui.duel.screen import DuelScreen
 from tui.lab import scale
 from tui.lab.controls import Controls
 from tui.lab.knobs import knobs_of
 from tui.lab.plot import ASCII_MARKERS, LIVE_MARKER, MARKERS
 from tui.lab.screen import LabScreen
 from tui.learn.screen import LearnScreen
+from tui.runs.screen import RunsScreen
 from tui.terminal import Colours
 from tui.words import sentence
 
@@ -119,7 +122,7 @@ def _bound(*places: Any) -> set[str]:
     }
 
 
-async def test_every_action_has_a_key() -> None:
+async def test_every_action_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     app = LabApp()
     async with app.run_test() as pilot:
         await finished(pilot)
@@ -131,6 +134,14 @@ async def test_every_action_has_a_key() -> None:
         await pilot.pause()
         assert isinstance(app.screen, LearnScreen)
         assert _own_actions(LearnScreen) <= _bound(app, app.screen)
+        await pilot.press("R")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen)
+        assert _own_actions(RunsScreen) <= _bound(app, app.screen)
+        monkeypatch.setattr(DUELS, "folder", CATALOGUE.parent / "duels")
+        await pilot.press("D", "enter")
+        await until(pilot, lambda: isinstance(app.screen, DuelScreen))
+        assert _own_actions(DuelScreen) <= _bound(app, app.screen)
 
 
 async def test_tab_and_arrows_reach_every_control() -> None:

@@ -215,7 +215,9 @@ class RunsScreen(Screen[None]):
 
     def _show(self) -> None:
         listing, pins = self._listing, self._session.pins
-        note = NO_STORE if self._shelf is None else self._line or ("" if self._busy else EMPTY)
+        note = self._line or ("Looking into the store …" if self._busy else EMPTY)
+        if self._shelf is None:
+            note = NO_STORE
         if listing.words and self._shelf is not None and not self._line:
             note = NO_MATCH
         self._table.show({-pin.run: pin.slot for pin in pins if pin.run < 0}, note)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 #: Seconds to wait for another program that holds the store.
-_PATIENCE = 1.0
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Shelf:
         if self._history is not None and self.read_only is not None:
             from scenarios.store.history import History
 
-            history = History.open(self.path, patience=_PATIENCE)
+            history = History.open(self.path, patience=_PATIENCE, check=False)
             self._history.close()
             self._history, self.read_only = history, None
         return self._do(call)
@@ -102,11 +102,11 @@ class Shelf:
         from scenarios.store.history import History
 
         try:
-            history = History.open(self.path, patience=_PATIENCE)
+            history = History.open(self.path, patience=_PATIENCE, check=False)
             history.tidy()
         except StoreError as error:
             # Whatever can be read is shown; a store that cannot even be read raises once more.
-            history = History.open(self.path, read_only=True, patience=_PATIENCE)
+            history = History.open(self.path, read_only=True, patience=_PATIENCE, check=False)
             self.read_only = error.allowed
         return history
 
