@@ -17,8 +17,8 @@ from tui.lab.plot import GradientPlot, markers
 from tui.lab.verdict import VerdictBar
 from tui.modes import LAB, RUNS
 from tui.runs.columns import called
+from tui.runs.desk import Desk, as_live
 from tui.runs.dialogues import Filter, NameScreen
-from tui.runs.listing import PAGE, Listing
 from tui.runs.shelf import Shelf, StoredRun, take
 from tui.runs.table import RunsTable
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
@@ -79,14 +79,11 @@ class RunsScreen(Screen[None]):
 
     def __init__(self, size: Size) -> None:
         super().__init__(classes=classes_for(size))
-        self._listing = Listing()
+        self._desk = Desk()
+        self._listing = self._desk.listing
         self._shelf = None if self.app.store is None else Shelf(self.app.store)
-        self._stored: StoredRun | None = None
-        self._live: LiveRun | None = None
         self._line = ""
-        self._version: int | None = None
         self._busy = self._again = False
-        self._stale = True
 
     def compose(self) -> ComposeResult:
         """Few widgets: each draws its own lines."""
@@ -134,7 +131,8 @@ class RunsScreen(Screen[None]):
     @property
     def scenario(self) -> Scenario | None:
         """The chosen run's."""
-        return None if self._stored is None else self._stored.scenario
+        stored = self._desk.stored
+        return None if stored is None else stored.scenario
 
     @property
     def idle(self) -> bool:
@@ -160,54 +158,19 @@ class RunsScreen(Screen[None]):
     async def _fetch(self) -> None:
         assert self._shelf is not None
         try:
-            await self._fetch_rows(self._shelf)
-            await self._fetch_chosen(self._shelf)
+            await self._desk.look(self._shelf, self._table.height)
             self._line = ""
         except ScenarioError as error:
             self._line = str(error)
         self._busy = False
         self._show()
-        if self._again:
-            self._again = False
+        if self._again or self._desk.again:
+            self._again = self._desk.again = False
             self._look()
-
-    async def _fetch_rows(self, shelf: Shelf) -> None:
-        listing, height = self._listing, self._table.height
-        version = await shelf.ask(lambda history: history.version())
-        alive = any(row["state"] == "running" for row in listing.rows)
-        asked = (listing.words, listing.order, listing.descending)
-        start = listing.around(height)
-        known = listing.wanted(height) is None and version == self._version
-        stale, self._stale = self._stale, False
-        if known and not alive and not stale:
-            return
-
-        def fetch(history: History) -> tuple[int, list[Row]]:
-            words, order, descending = asked
-            page = history.page(words, order=order, descending=descending, limit=PAGE, offset=start)
-            return history.count(words), page
-
-        found = await shelf.ask(fetch)
-        if asked != (listing.words, listing.order, listing.descending):
-            self._again = self._stale = True
-            return
-        self._version = version
-        listing.take(*((0, 0, []) if found is None else (found[0], start, found[1])), height)
-
-    async def _fetch_chosen(self, shelf: Shelf) -> None:
-        row = self._listing.chosen
-        if row is None:
-            self._stored = self._live = None
-            return
-        if self._stored is not None and self._stored.row == row:
-            return
-        stored = await shelf.ask(lambda history: take(history, row))
-        self._stored = stored
-        self._live = None if stored is None or not stored.frames else _live(stored)
 
     def _changed(self) -> None:
         """The listing is another one: show what is known of it, and look for the rest."""
-        self._stale = True
+        self._desk.stale = True
         self._show()
         self._look()
 
@@ -228,9 +191,9 @@ class RunsScreen(Screen[None]):
         read_only = None if self._shelf is None else self._shelf.read_only
         title = "runs" if read_only is None else f"runs, read only: {read_only}"
         self._table.entitle(self._line or title)
-        stored = self._stored
-        self._plot.show(self._live, pins, "no step of it is stored" if stored else "")
-        self._verdict.show(self._live, "" if stored is None else stored.row["device"], None)
+        stored = self._desk.stored
+        self._plot.show(self._desk.live, pins, "no step of it is stored" if stored else "")
+        self._verdict.show(self._desk.live, "" if stored is None else stored.row["device"], None)
         error = None if stored is None else stored.row["error"]
         self._verdict.show_failure(error)
         if stored is not None:
@@ -332,7 +295,7 @@ class RunsScreen(Screen[None]):
         """A run to pin, with what theory says of it; off the thread that keys wait for."""
         from scenarios.predictions import predict
 
-        live = _live(stored)
+        live = as_live(stored)
         if self._shelf is not None:
             prediction = await self._shelf.ask(lambda _: predict(stored.scenario))
             if prediction is not None:
@@ -439,12 +402,3 @@ class RunsScreen(Screen[None]):
         else:
             if path is not None:
                 self.notify(f"Wrote {path.name} in {folder}", markup=False)
-
-
-def _live(stored: StoredRun) -> LiveRun:
-    """A stored run as the Lab's plot draws it; numbers of the worker's own runs are above 0."""
-    from tui.lab.live import LiveRun
-
-    live = LiveRun(-stored.number, stored.scenario, stored.label)
-    live.add(stored.frames)
-    return live
