@@ -17,35 +17,37 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
+from scenarios.messages import Drifted as Drifted
+from scenarios.messages import Ended as Ended
+from scenarios.messages import Failed as Failed
+from scenarios.messages import Frames as Frames
+from scenarios.messages import Inspected as Inspected
+from scenarios.messages import Jacobian as Jacobian
+from scenarios.messages import Message as Message
+from scenarios.messages import NotStored as NotStored
+from scenarios.messages import Pending as Pending
+from scenarios.messages import Predicted as Predicted
+from scenarios.messages import Started as Started
+from scenarios.messages import Weights as Weights
 from scenarios.store.keeping import Keeping
 from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
     from engine.frame import Frame
-    from engine.inspection import Inspection
-    from engine.jacobian import JacobianSpectrum
     from engine.theory import Prediction
-    from engine.weight_sizes import WeightSizes
-    from scenarios.drawn import DrawnWeights, MatrixWeights
     from scenarios.drift import Drift
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
-    from scenarios.tasks.base import Trivial
-
-#: What is added to as long as nobody asks.
-Pending = TypeVar("Pending", "Frames", "Drifted")
 
 #: Frames kept for a reader that does not ask for them.
 _PENDING_FRAMES = 256
 
-#: Imported by name, so that what it sends back unpickles as this module's own classes.
 _ENGINE_PROCESS = (
     "import sys; from multiprocessing.connection import Connection; "
     "from scenarios.worker import serve; serve(Connection(int(sys.argv[1])), *sys.argv[2:])"
@@ -56,118 +58,6 @@ _WRITING, _FAREWELL = 0.02, 1.0
 
 #: Seconds a busy engine process may take to notice a new run before it is replaced.
 _GRACE = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A run was set up: its device is open and its network drawn; `trivial` is its task's."""
-
-    run: int
-    scenario: Scenario
-    device: dict[str, str | None]
-    versions: dict[str, str]
-    trivial: Trivial | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """Frames in order of their steps; steps nobody asked for in time are missing."""
-
-    run: int
-    frames: list[Frame]
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """What theory says of the network as it was drawn; comes after the first frame."""
-
-    run: int
-    prediction: Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Jacobian:
-    """The singular values asked for, of the network after training step `step`, or a line that says
-    why there are none.
-    """
-
-    run: int
-    step: int
-    found: JacobianSpectrum | str
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """The recurrent weights asked for, of layer `layer` after training step `step`, or a line that
-    says why there are none; `seconds` is what the look took.
-    """
-
-    run: int
-    step: int
-    layer: int
-    found: DrawnWeights | MatrixWeights | str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """The place asked for, layer `layer` at time step `time_step`, after training step `step`, or a
-    line that says why there is nothing; `seconds` is what the look took.
-    """
-
-    run: int
-    step: int
-    layer: int
-    time_step: int
-    found: Inspection | str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """Training steps and how large the weights were after them; comes unasked, now and then."""
-
-    run: int
-    sizes: list[tuple[int, WeightSizes]]
-
-
-@dataclass(frozen=True, slots=True)
-class NotStored:
-    """Something could not be stored, and why: one line. The run goes on."""
-
-    run: int
-    line: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """All steps of a run are done; `event` is its end event, as in the JSON lines."""
-
-    run: int
-    event: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A run could not go on: one line that says why, and the scenario key to blame if any."""
-
-    run: int
-    line: str
-    key: str | None
-
-
-Message: TypeAlias = (
-    Started
-    | Frames
-    | Predicted
-    | Jacobian
-    | Weights
-    | Inspected
-    | Drifted
-    | NotStored
-    | Ended
-    | Failed
-)
 
 
 class Worker:
@@ -327,7 +217,7 @@ class Worker:
 class _Server:
     """The engine's end: one run at a time, commands between any two frames."""
 
-    def __init__(self, connection: Connection, store: Path | None) -> None:
+    def __init__(self, connection: Connection, store: Path | None = None) -> None:
         self._connection = connection
         self._keeping = Keeping(store, self._not_stored)
         self._run = 0
