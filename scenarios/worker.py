@@ -181,9 +181,13 @@ class Worker:
             self._send(("pull",))
         return [m for m in messages if m.run == self._run or isinstance(m, NotStored)]
 
+    def leave(self) -> None:
+        """Tell the engine that nobody listens any more; `close` waits for it to end."""
+        self._connection.close()
+
     def close(self) -> None:
         """Stop the engine and wait for its process to end."""
-        self._connection.close()
+        self.leave()
         if self._process is not None:
             # It ends by itself, after the step it is at, and stores what is to be kept.
             with suppress(subprocess.TimeoutExpired):

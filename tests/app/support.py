@@ -101,6 +101,9 @@ class ScriptedWorker:
         messages, self._outbox = self._outbox, []
         return messages
 
+    def leave(self) -> None:
+        self.told.append("leave")
+
     def close(self) -> None:
         self.closed = True
 

@@ -45,10 +45,6 @@ class DuelPanel(Vertical, can_focus=True):
         """Say what runs here."""
         self.plot.border_title = self.panel.title
 
-    def on_unmount(self) -> None:
-        """Take the engine along."""
-        self.session.close()
-
     def show(self) -> None:
         """Draw what the run has come to; the plot's axes are the screen's to set."""
         session = self.session

@@ -80,6 +80,13 @@ class DuelScreen(Screen[None]):
             panel.session.start()
         self._timer.resume()
 
+    def on_unmount(self) -> None:
+        """Take the engines along; they end at the same time."""
+        for panel in self._panels:
+            panel.session.leave()
+        for panel in self._panels:
+            panel.session.close()
+
     @property
     def label(self) -> str:
         """What a saved picture of it is called."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
 
+#: Lines of which each is needed for something else.
+_SHORT = 3
+
+
 class DuelVerdict(VerdictBar):
     """Badge, decades and rate; the culprit in as many words as fit; loss and step."""
 
@@ -32,7 +36,7 @@ class DuelVerdict(VerdictBar):
         decades, rate = f"{now.decades} decades", f"{now.rate} per {hop(now.verdict)}"
         head = [f"{decades}, {rate}"]
         if len(head[0]) + len(now.verdict.name) + 4 > width:
-            head = [decades, rate]
+            head = [decades, rate] if size.height > _SHORT else [f"{now.decades}, {rate}"]
         if now.verdict.decades is None:
             head = [""]
         strips = [line_of(width, (f" {now.verdict.name} ", badge), (f" {head[0]}", plain))]

@@ -366,6 +366,11 @@ class Session:
         self.pins.pop()
         return None
 
+    def leave(self) -> None:
+        """Let the worker go, without waiting for it."""
+        if "_worker" in self.__dict__:
+            self._worker.leave()
+
     def close(self) -> None:
         """Stop the worker."""
         # Asking for the property would open a worker to close it.
