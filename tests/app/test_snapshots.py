@@ -84,7 +84,7 @@ async def palette(pilot: Pilot[Any]) -> None:
     box = pilot.app.screen.query_one(Input)
     box.cursor_blink = False
     await pilot.press(*"run rnn")
-    await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count == 5)
+    await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count >= 8)
     await pilot.pause(0.3)
 
 
