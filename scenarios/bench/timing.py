@@ -26,7 +26,7 @@ CHECKED_STEPS = 200
 #: Gradients further apart than this, in float64, are not the same work.
 AGREEMENT = 1e-9
 
-#: Bytes a process may take, as a share of what is free, and at most. An indexed loop's gradients
+#: Bytes that rivals may take, as a share of what is free, and at most. An indexed loop's gradients
 #: now and then break up the heap until it takes ten times what it holds.
 _SHARE, _MOST_BYTES = 0.5, 8_000_000_000
 
@@ -162,7 +162,9 @@ def measure(
     with_compiled: bool,
 ) -> Timing:
     """Time every rival for about `seconds` in all, in this process, which has so many threads."""
-    _limit_memory()
+    from engine.network import workspace_bytes
+
+    _limit_memory(workspace_bytes(workload.spec))
     contest = Contest.of(
         workload, device, extra, with_pytorch=with_pytorch, with_compiled=with_compiled
     )
@@ -224,13 +226,13 @@ def _repeat(action: Callable[[], None]) -> list[float]:
     return taken
 
 
-def _limit_memory() -> None:
-    """Let this process take a share of the memory and no more."""
+def _limit_memory(ours: int) -> None:
+    """Let this process take a share of the memory beside what is ours, and no more."""
     import resource
 
     import psutil
 
-    limit = int(min(_MOST_BYTES, _SHARE * psutil.virtual_memory().available))
+    limit = ours + int(min(_MOST_BYTES, _SHARE * psutil.virtual_memory().available))
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     # Where the system has no such limit, everything is as without it.
     with suppress(ValueError, OSError):

@@ -129,19 +129,19 @@ class TextReport(Report):
     def _show_timing(self, measured: Measured, timing: Timing) -> None:
         threads = "1 thread" if timing.threads == 1 else f"{timing.threads} threads"
         seconds = timing.seconds["engine"]
-        write(f"  {threads:<11}{ms(seconds):>11}  {share_words(measured, timing)}")
+        write(f"  {threads:<10}{ms(seconds):>13}  {share_words(measured, timing)}")
         limits = {
             "flops": f"matrix products at {timing.peak / 1e9:.0f} GFLOP/s",
             "bytes": f"memory at {timing.bandwidth / 1e9:.1f} GB/s",
         }
         for name, floor in timing.floor.items():
-            write(styled(f"{'floor':>13}{ms(floor):>11}  {limits[name]}", "dim"))
+            write(styled(f"{'floor':>12}{ms(floor):>13}  {limits[name]}", "dim"))
         for name, theirs in timing.seconds.items():
             if name != "engine":
                 ratio = self._ratio(measured, timing, name)
-                write(f"{name:>13}{ms(theirs):>11}  {ratio}")
+                write(f"{name:>12}{ms(theirs):>13}  {ratio}")
         for name, reason in timing.given_up.items():
-            write(f"{name:>13}  {reason}")
+            write(f"{name:>12}  {reason}")
 
     def _ratio(self, measured: Measured, timing: Timing, rival: str) -> str:
         ratio, bar = timing.ratio(rival), self.bar(measured, rival)
@@ -153,7 +153,7 @@ class TextReport(Report):
     def end(self) -> None:
         write()
         for name, meaning in RIVALS.items():
-            write(styled(f"{name:>13}  {meaning}", "dim"))
+            write(styled(f"{name:>12}  {meaning}", "dim"))
         write(styled("Times are medians; behind them, how many times ours goes into them.", "dim"))
 
 
