@@ -76,6 +76,7 @@ class Engine:
         """`given` are its input and target, by default those of `data`."""
         from engine.backend import open_backend
         from engine.network import Network
+        from scenarios.blas import blas_threads
 
         self.backend = open_backend(device, workload.spec.dtype)
         self.network = Network(workload.spec, [workload.init], self.backend)
@@ -87,14 +88,18 @@ class Engine:
         self._x = self.backend.asarray(x)[None]
         self._target = self.backend.asarray(target)[None]
         self._fields: Fields | None = None
+        # On as many threads as a run would take.
+        self._blas_threads = blas_threads(workload.spec)
 
     def __call__(self) -> None:
         """All gradients and norms, and no statistics."""
-        self._fields = self.network.evaluate(self._x, self._target, statistics=False)
+        with self._blas_threads():
+            self._fields = self.network.evaluate(self._x, self._target, statistics=False)
 
     def frame(self) -> None:
         """All that a frame shows."""
-        self._fields = self.network.evaluate(self._x, self._target)
+        with self._blas_threads():
+            self._fields = self.network.evaluate(self._x, self._target)
 
     @property
     def gradients(self) -> Mapping[str, HostArray]:
