@@ -1,6 +1,7 @@
 """`nablascope bench` with one more rival, `make bench`: DESIGN section 7's prototypes.
 
-`proto` is plain NumPy written out in prototypes.py; at least as fast means a ratio of at least 1.
+`proto` is plain NumPy written out in prototypes.py and gated_prototypes.py; at least as fast means
+a ratio of at least 1.
 Options are those of the command; everything else is its own code.
 """
 
@@ -11,13 +12,20 @@ import sys
 
 from scenarios.bench.engine import Problem
 from scenarios.errors import ScenarioError
-from tests.benchmarks.prototypes import PROTOTYPES, Prototype
+from tests.benchmarks import gated_prototypes, prototypes
 from tui.commands import bench
 
+PROTOTYPES = {
+    "mlp": prototypes.Dense,
+    "cnn": prototypes.Convolution,
+    "rnn": prototypes.Recurrent,
+    "indrnn": prototypes.IndependentlyRecurrent,
+    "lstm": gated_prototypes.LSTM,
+    "gru": gated_prototypes.GRU,
+}
 
-def prototype(problem: Problem) -> Prototype | None:
-    if problem.spec.kind not in PROTOTYPES:
-        return None
+
+def prototype(problem: Problem) -> prototypes.Prototype:
     made = PROTOTYPES[problem.spec.kind]
     return made(problem.spec, dict(problem.parameters), problem.x, problem.target)
 

@@ -271,11 +271,3 @@ class IndependentlyRecurrent(ThroughTime):
 
     def _recurrent_gradient(self, layer: str, h: Array, grad_a: Array) -> None:
         np.einsum("tbh,tbh->h", h, grad_a, out=self.gradients[f"{layer}.u"])
-
-
-PROTOTYPES: dict[str, type[Prototype]] = {
-    "mlp": Dense,
-    "cnn": Convolution,
-    "rnn": Recurrent,
-    "indrnn": IndependentlyRecurrent,
-}
