@@ -35,11 +35,11 @@ def peak_memory(workload: Workload, rival: str, device: str) -> int | None:
         return _device_peak(lambda: start(workload, rival, device, given), rival)
     if not _forget_peak():
         return None
-    before = _status("VmRSS")
+    before = process_bytes("VmRSS")
     action = start(workload, rival, device, given)
     for _ in range(_TIMES):
         action()
-    return max(0, _status("VmHWM") - before)
+    return max(0, process_bytes("VmHWM") - before)
 
 
 def _start_engine(workload: Workload, rival: str, device: str, given: Any) -> Callable[[], None]:
@@ -91,8 +91,8 @@ def _forget_peak() -> bool:
     return True
 
 
-def _status(key: str) -> int:
-    """A number of bytes that Linux keeps about this process."""
+def process_bytes(key: str) -> int:
+    """What Linux knows of this process: VmRSS, the bytes it has now, or VmHWM, its peak."""
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     found = next(line for line in lines if line.startswith(f"{key}:"))
     return 1024 * int(found.split()[1])

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from pathlib import Path
 
 from scenarios.bench.children import in_child
 from scenarios.bench.growth import fit
+from scenarios.bench.memory import process_bytes
 from scenarios.sweeps.definition import Sweep, load_sweep
 from scenarios.threads import cores, one_thread
 
@@ -125,8 +125,7 @@ def costs(cells: int) -> tuple[float, float, float]:
     begin, spent = time.perf_counter(), cpu_seconds()
     count = swept(sweep, None, True)
     taken, used = time.perf_counter() - begin, cpu_seconds() - spent
-    peak = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return taken / count, used / count, peak
+    return taken / count, used / count, process_bytes("VmHWM")
 
 
 def print_growth(most: int) -> None:
