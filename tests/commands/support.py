@@ -38,7 +38,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def nablascope(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] = "/"
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] = "/",
+    timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run it without a terminal, from a folder that holds none of its modules."""
     return subprocess.run(
@@ -49,6 +52,6 @@ def nablascope(
         stdin=subprocess.DEVNULL,
         env=environment(env),
         cwd=cwd,
-        timeout=60,
+        timeout=timeout,
         check=False,
     )

@@ -300,7 +300,7 @@ def test_killed_at_any_moment_no_finished_cell_is_lost_or_run_twice(tmp_path: Pa
         after = stored_axes(store)
         assert before <= after
         before = after
-    _, *cells, end = events(nablascope(*arguments).stdout)
+    _, *cells, end = events(nablascope(*arguments, timeout=600).stdout)
     total = 6 * 29 * seeds
 
     assert end["cells"] == total and {cell["index"] for cell in cells} == set(range(total))
