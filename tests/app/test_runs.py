@@ -315,6 +315,21 @@ async def test_the_apps_own_runs_are_there(path: Path) -> None:
         await until(pilot, lambda: "done" in text(app))
 
 
+async def test_a_run_that_no_scenario_can_be_made_of_any_more(stored: Path) -> None:
+    with closing(sqlite3.connect(stored)) as db:
+        db.execute("UPDATE runs SET scenario = replace(scenario, 'depth', 'deepness') WHERE id = 4")
+        db.commit()
+    app = app_on(stored)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await opened(pilot, "down")
+        assert "run 4: network.deepness" in text(app) and len(listed(app)) == 5
+        assert "step 2/2" not in text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        await pilot.press("down")
+        await until(pilot, lambda: "exploding" in text(app) and "deepness" not in text(app)[:400])
+
+
 # A store for every hour of the day
 
 

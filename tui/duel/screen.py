@@ -44,7 +44,7 @@ class DuelScreen(Screen[None]):
         Binding("r", "reset", "reset", tooltip="All back to step 0"),
         Binding("tab,right,down", "choose(1)", "panel", key_display="←→", priority=True),
         Binding("shift+tab,left,up", "choose(-1)", "Panel", show=False, priority=True),
-        Binding("enter", "open", "in the Lab", tooltip="Go on with this one in the Lab"),
+        Binding("enter", "open", "in the Lab", key_display="enter", tooltip="Go on with it there"),
         Binding("D", "app.duel", "another", tooltip="Another duel"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="Where you were"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scenarios.errors import ScenarioError
 from tui.runs.listing import PAGE, Listing
 from tui.runs.shelf import Shelf, StoredRun, take
 
@@ -68,7 +69,11 @@ class Desk:
             return
         if self.stored is not None and self.stored.row == row:
             return
-        stored = await shelf.ask(lambda history: take(history, row))
+        try:
+            stored = await shelf.ask(lambda history: take(history, row))
+        except ScenarioError:
+            self.stored = self.live = None
+            raise
         self.stored = stored
         self.live = None if stored is None or not stored.frames else as_live(stored)
 

@@ -57,7 +57,7 @@ class RunsScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", tooltip="Show it in the Lab as it was stored"),
+        Binding("enter", "open", "open", key_display="enter", tooltip="Show it as it was stored"),
         Binding("slash", "filter", "find", key_display="/", tooltip="List only what has words"),
         Binding("left", "sort(-1)", "sort", key_display="←→", tooltip="Sort by another column"),
         Binding("right", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
