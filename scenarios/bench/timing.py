@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from engine.arrays import HostArray
     from scenarios.bench.workloads import Workload
 
-#: Time steps over which gradients are compared: the indexed loop's backward pass may take
-#: gigabytes, and fewer steps show the same agreement.
-CHECKED_STEPS = 200
+#: Time steps, and layers, over which gradients are compared: in float64 a whole workload and its
+#: graphs can take gigabytes, and fewer show the same agreement.
+CHECKED_STEPS, CHECKED_LAYERS = 200, 20
 
 #: Gradients further apart than this, in float64, are not the same work.
 AGREEMENT = 1e-9
@@ -124,8 +124,8 @@ def compare(
     By rival and, for the norms, "RIVAL norms". In float64, by the code that is timed: in float32 a
     deep ReLU net takes other branches after other roundings.
     """
-    if workload.recurrent:
-        workload = workload.with_length(min(workload.length, CHECKED_STEPS))
+    most = CHECKED_STEPS if workload.recurrent else CHECKED_LAYERS
+    workload = workload.with_length(min(workload.length, most))
     contest = Contest.of(
         workload.with_dtype("float64"),
         device,
