@@ -13,6 +13,7 @@ from functools import partial
 from typing import ClassVar
 
 from engine.arrays import Array, ArrayModule
+from engine.pieces import pieces
 from engine.registry import Registry
 
 #: Below this, 1 - h^2 or 1 - h has lost more than 0.05 % to cancellation in float32.
@@ -190,13 +191,17 @@ class SELU(Activation):
         xp.minimum(a, 0.0, out=out)
         xp.expm1(out, out=out)
         xp.multiply(out, self.scale * self.alpha, out=out)
-        out += self.scale * xp.maximum(a, 0.0)
+        for part, target in pieces(xp, a, out):
+            target += self.scale * xp.maximum(part, 0.0)
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.minimum(a, 0.0, out=out)
         xp.exp(out, out=out)
         xp.multiply(out, self.scale * self.alpha, out=out)
-        xp.copyto(out, self.scale, where=a > 0.0)
+        # The exponential of 0 stands where a > 0; what is above the scale there goes.
+        xp.greater(a, 0.0, out=a)
+        xp.multiply(a, self.scale * (1.0 - self.alpha), out=a)
+        xp.add(out, a, out=out)
 
 
 class GELU(Activation):
@@ -213,8 +218,14 @@ class GELU(Activation):
         xp.multiply(out, a, out=out)
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
-        _normal_cdf(xp, a, out)
-        out += a * xp.exp(-0.5 * a * a) * (1.0 / math.sqrt(2.0 * math.pi))
+        # phi' = Phi(a) + a times the normal density.
+        xp.multiply(a, a, out=out)
+        xp.multiply(out, -0.5, out=out)
+        xp.exp(out, out=out)
+        xp.multiply(out, 1.0 / math.sqrt(2.0 * math.pi), out=out)
+        xp.multiply(out, a, out=out)
+        _normal_cdf(xp, a, a)
+        xp.add(out, a, out=out)
 
 
 def _normal_cdf(xp: ArrayModule, a: Array, out: Array) -> None:

@@ -30,6 +30,11 @@ class FeedForwardLayer(Layer):
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
+        # Views that every pass needs, made once: deep nets of small layers notice.
+        a = arrays.own["a"]
+        self._rows = a.reshape(cells, -1, a.shape[-1])
+        self._slope = arrays.scratch("slope", a.shape)
+        self._bias = arrays.parameters["b"][:, None] if "b" in arrays.parameters else None
         if spec.residual:
             # nan stays where no gradient is passed on: in the first layer.
             self.probe.log2_path["branch"].fill(math.nan)
@@ -56,9 +61,8 @@ class FeedForwardLayer(Layer):
         phi = self.arrays.own.get("phi", h)
         self._linear(x[:, 0], a[:, 0])
         self._project(a)
-        if "b" in self.arrays.parameters:
-            flat = a.reshape(self.cells, -1, a.shape[-1])
-            xp.add(flat, self.arrays.parameters["b"][:, None], out=flat)
+        if self._bias is not None:
+            xp.add(self._rows, self._bias, out=self._rows)
         self.activation.forward(xp, a, phi)
         if phi is not h:
             xp.add(phi, x, out=h)
@@ -72,7 +76,7 @@ class FeedForwardLayer(Layer):
         self.rescale(gradient, probe.log2_grad_h)
         if self.witness is not None:
             self.witness(gradient.data, gradient.exponent, slice(0, 1))
-        slope = self.arrays.shared["slope"][: a.size].reshape(a.shape)
+        slope = self._slope
         self.activation.slope(xp, a, phi, slope)
         self._probe_saturation(slope, slice(0, 1))
         # dL/da takes the slope's place, which is in cache as a is not.
@@ -102,7 +106,7 @@ class FeedForwardLayer(Layer):
             none = np.zeros_like(log2_grad_p)
             exponent = self.align(grad_a, self.probe.log2_grad_a, none, self._scaled_like_a())
         self._weight_gradient(x[:, 0], grad_p.data[:, 0])
-        if "b" in self.arrays.parameters:
+        if self._bias is not None:
             ones = self.arrays.shared["ones"]
             sum_over_samples(self.backend, ones, grad_a.data, self.arrays.gradients["b"])
         if self.normaliser is not None:
@@ -127,7 +131,7 @@ class FeedForwardLayer(Layer):
     def linearise(self, x: Array) -> list[Hop]:
         a, input_shape = self.arrays.own["a"], x.shape[3:]
         phi = self.arrays.own.get("phi", self.arrays.own["h"])
-        slope = self.arrays.scratch("slope", a.shape)
+        slope = self._slope
         self.activation.slope(self.backend.xp, a, phi, slope)
         # Of one sample, and copied: the next layer uses the same scratch.
         kept = slope[0, 0, 0].copy()

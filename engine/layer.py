@@ -12,7 +12,7 @@ from engine.arrays import Array
 from engine.magnitude import (
     TRUSTED,
     ScaledGradient,
-    log2_rms,
+    log2_rms_of_all,
     multiply_by_power,
     put_log2_rms,
     untouched,
@@ -282,9 +282,8 @@ class Layer(ABC):
         """Record the parameter gradients' scales (S,), W's and all the others', and magnitudes."""
         arrays = self.arrays
         arrays.exponents[...] = exponent
-        for row, name in enumerate(arrays.gradients):
-            if name == "W":
-                arrays.exponents[row] = of_weights
+        if of_weights is not exponent:
+            arrays.exponents[list(arrays.gradients).index("W")] = of_weights
         if self.statistics:
             self.measure_gradients()
 
@@ -300,10 +299,14 @@ class Layer(ABC):
         """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
         import numpy as np
 
-        # Slopes of GELU and SiLU dip below zero, so magnitude is what counts.
-        size = slope if activation.monotone else self.backend.xp.abs(slope)
+        bound = SATURATION * activation.max_slope
         result: HostArray = np.empty(slope.shape[:2])
-        self._put_share(size, self.backend.xp.less, SATURATION * activation.max_slope, result)
+        self._put_share(slope, self.backend.xp.less, bound, result)
+        if not activation.monotone:
+            # Slopes of GELU and SiLU dip below zero, and magnitude is what counts.
+            steep = np.empty_like(result)
+            self._put_share(slope, self.backend.xp.less_equal, -bound, steep)
+            result -= steep
         return result
 
     def _put_share(self, values: Array, compare: Array, bound: float, out: HostArray) -> None:
@@ -317,18 +320,22 @@ class Layer(ABC):
 
         Returns its true log2 RMS, (S, T'), written to `out` if there is one.
         """
+        import numpy as np
+
         exponent = gradient.exponent
-        if out is None:
-            size = log2_rms(self.backend, gradient.data)
+        size: HostArray = np.empty(exponent.shape) if out is None else out
+        if size.size == 1:
+            single = log2_rms_of_all(self.backend, gradient.data)
+            if -_HOP_WINDOW < single < _HOP_WINDOW:
+                size.fill(single + exponent.item())
+                return size
+            size.fill(single)
         else:
-            size = out
             put_log2_rms(self.backend, gradient.data, size)
         if within(size, -_HOP_WINDOW, _HOP_WINDOW):
             if not untouched(exponent):
                 size += exponent
             return size
-        import numpy as np
-
         outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
         shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
         multiply_by_power(self.backend, gradient.data, -shift)
@@ -351,14 +358,14 @@ class Layer(ABC):
         rounding. Arrays of `also` have the same scales and are brought along.
         """
         # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
+        first = gradient.exponent[:, 0]
         if untouched(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
-            return gradient.exponent[:, 0]
+            return first
         import numpy as np
 
         alive = np.isfinite(log2_grad)
         largest = _peak(log2_grad, alive)
         product = _peak(log2_grad + np.maximum(log2_x, -TRUSTED), alive)
-        first = gradient.exponent[:, 0]
         kept = (gradient.exponent == first[:, None]).all(axis=1)
         kept &= (np.abs(largest - first) <= TRUSTED) & (np.abs(product - first) <= TRUSTED)
         chosen = np.where(kept, first, np.rint(np.maximum(product, largest - TRUSTED)))
@@ -374,6 +381,8 @@ class Layer(ABC):
 
 
 def _mild(sizes: HostArray) -> bool:
+    if sizes.size == 1:
+        return abs(sizes.item()) < TRUSTED / 2
     return within(sizes, -TRUSTED / 2, TRUSTED / 2)
 
 

@@ -47,13 +47,7 @@ def log2_rms(backend: Backend, blocks: Array, lead: int = 2) -> HostArray:
 def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
     """Write what `log2_rms` returns to `out`, one number for each index of its axes."""
     if out.size == 1:
-        # A single number, as most layers give, is quicker without arrays.
-        size = blocks.size
-        square = backend.sum_all_squares(blocks)
-        if _SOUND_SQUARES[0] < square < _SOUND_SQUARES[1]:
-            out.fill(0.5 * math.log2(square / size))
-        else:
-            out.fill(_careful_log2_rms(backend, blocks.reshape(-1), size))
+        out.fill(log2_rms_of_all(backend, blocks))
         return
     import numpy as np
 
@@ -69,6 +63,14 @@ def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
     for index in np.argwhere(~sound):
         place = tuple(int(i) for i in index)
         out[place] = _careful_log2_rms(backend, flat[place], size)
+
+
+def log2_rms_of_all(backend: Backend, block: Array) -> float:
+    """`log2_rms` of a whole array: one number, as most layers give, is quicker without arrays."""
+    square = backend.sum_all_squares(block)
+    if _SOUND_SQUARES[0] < square < _SOUND_SQUARES[1]:
+        return 0.5 * math.log2(square / block.size)
+    return _careful_log2_rms(backend, block.reshape(-1), block.size)
 
 
 def within(values: HostArray, low: float, high: float) -> bool:

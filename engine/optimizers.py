@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from engine.arrays import Array, ArrayModule
+from engine.pieces import pieces
 from engine.registry import Registry
 
 
@@ -104,9 +105,14 @@ class RMSProp(Optimizer):
         step: int,
     ) -> None:
         (square,) = state
-        xp.multiply(square, self.decay, out=square)
-        square += (1.0 - self.decay) * gradient * gradient
-        gradient /= xp.sqrt(square) + self.epsilon
+        for s, g in pieces(xp, square, gradient):
+            spare = xp.multiply(g, g)
+            xp.multiply(spare, 1.0 - self.decay, out=spare)
+            xp.multiply(s, self.decay, out=s)
+            xp.add(s, spare, out=s)
+            xp.sqrt(s, out=spare)
+            xp.add(spare, self.epsilon, out=spare)
+            xp.divide(g, spare, out=g)
         xp.multiply(gradient, learning_rate, out=gradient)
         xp.subtract(parameter, gradient, out=parameter)
 
@@ -131,12 +137,18 @@ class Adam(Optimizer):
         step: int,
     ) -> None:
         mean, square = state
-        xp.multiply(mean, self.beta1, out=mean)
-        mean += (1.0 - self.beta1) * gradient
-        xp.multiply(square, self.beta2, out=square)
-        square += (1.0 - self.beta2) * gradient * gradient
-        denominator = xp.sqrt(square / (1.0 - self.beta2**step)) + self.epsilon
-        xp.divide(mean, denominator, out=gradient)
+        for m, s, g in pieces(xp, mean, square, gradient):
+            spare = xp.multiply(g, 1.0 - self.beta1)
+            xp.multiply(m, self.beta1, out=m)
+            xp.add(m, spare, out=m)
+            xp.multiply(g, g, out=spare)
+            xp.multiply(spare, 1.0 - self.beta2, out=spare)
+            xp.multiply(s, self.beta2, out=s)
+            xp.add(s, spare, out=s)
+            xp.divide(s, 1.0 - self.beta2**step, out=spare)
+            xp.sqrt(spare, out=spare)
+            xp.add(spare, self.epsilon, out=spare)
+            xp.divide(m, spare, out=g)
         gradient *= learning_rate / (1.0 - self.beta1**step)
         xp.subtract(parameter, gradient, out=parameter)
 
