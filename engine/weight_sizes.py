@@ -30,8 +30,8 @@ def weight_sizes(network: Network, cell: int = 0) -> WeightSizes:
 
     - rnn, irnn: the spectral radius of U, which decides over long times (Pascanu, Mikolov, Bengio
       2013), and its largest singular value, the most that a single step can do.
-    - indrnn: the smallest, median and largest |u|: each is a neuron's own factor (Li et al. 2018).
-    - lstm, gru: the largest singular value of each gate's part of U; a gate carries the state, so
+    - indrnn: smallest, median and largest |u|: each is a neuron's own factor (Li et al. 2018).
+    - lstm, gru: by gate, the largest singular value of its part of U; a gate carries the state, so
       no eigenvalue of U is met again and again.
     - mlp, cnn: the weight scale, sqrt(fan_in) times the RMS of W: sigma_w of the mean-field papers.
 
@@ -55,17 +55,14 @@ def _sizes(layer: Layer, cell: int) -> dict[str, float]:
     if weight.ndim == 1:
         size = np.abs(weight)
         ends = {
-            "smallest |u|": size.min(),
-            "median |u|": np.median(size),
-            "largest |u|": size.max(),
+            "smallest": size.min(),
+            "median": np.median(size),
+            "largest": size.max(),
         }
         return {name: float(value) for name, value in ends.items()}
     if layer.gates:
         blocks = np.split(weight, len(layer.gates), axis=1)
-        return {
-            f"gate {gate}": _singular(block)
-            for gate, block in zip(layer.gates, blocks, strict=True)
-        }
+        return {gate: _singular(block) for gate, block in zip(layer.gates, blocks, strict=True)}
     if len(weight) > MOST_UNITS:
         return {NORM: _norm(weight)}
     if not np.isfinite(weight).all():

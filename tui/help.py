@@ -35,6 +35,17 @@ is the gradient itself.
 [b]Singular values[/] of the whole network's Jacobian: what the directions of a gradient are \
 multiplied by on their way. All in one bar at 10^0 is isometry: none vanishes, none explodes. A \
 bar over 0 counts directions that are lost altogether.
+[b]Loss[/]: of every training step, with what is held out marked on it; below the dashed line the \
+network knows more than a guess does. [b]Over training[/]: the time steps again, a row for every \
+training step. [b]Drift[/]: how large the weights are that every hop multiplies by: spectral \
+radius of U, range of u, each gate's U, or the weight scale of W.
+
+[b $accent]Looking closer[/]  (t, o, h)
+[b]Triage[/], t: the stretches where the gradient vanishes or explodes fastest, with their \
+half-life and who did it; enter goes there. [b]Inspect[/], o: one layer or time step in full, its \
+gradients one by one; arrow keys move the cursor, shift a tenth of the way. [b]History[/], h: left \
+and right go back through earlier frames, and plot, view and verdict with them; escape shows what \
+comes.
 
 [b $accent]Compare[/]  (c: the table, and back)
 A row for every run in the plot, told by its marker: verdict, decades from the loss to the far \
@@ -78,6 +89,8 @@ the next knob, space reads on, n and p turn the page, o runs it in the Lab, esca
   r            back to step 0              l            judge another layer
   v, V         next view, the one before   /            search the catalogue
   p, P         pin, unpin                  c            compare what is pinned
+  t            triage, the worst first     o            inspect one place
+  h            back through history        escape       back from any of these
   x            remedies                    1-9, 0       one remedy, on or off
   m            every setting               i            the question in full
   b            hide the left side          ctrl+p       find anything

@@ -117,6 +117,15 @@ def clauses(found: Culprits, weights: str) -> list[tuple[str | None, str]]:
     return told
 
 
+def figures(found: Culprits, weights: str) -> str:
+    """Every part in as few characters as it takes, as in "phi'-0.44 U+0.12"."""
+    parts = []
+    for part, total in found.total.items():
+        name = part_name(part, weights).removeprefix("the ").partition(" path")[0]
+        parts.append(f"{name}{'–' if total is None else f'{total:+.2f}'}")
+    return " ".join(parts)
+
+
 def chief_culprit(found: Culprits, verdict: Verdict, weights: str) -> str:
     """The part that most made the verdict, as in "phi' -60.2"; empty where nobody did harm."""
     if found.killed is not None:
@@ -147,6 +156,21 @@ def _deed(value: float, so_far: float) -> str:
     if (value < 0.0) == (so_far < 0.0):
         return f"{verb} another {size}"
     return f"{verb} back {size}" if size <= before else f"{verb} {size}"
+
+
+def half_life(hops: float, unit: str) -> str:
+    """How fast a gradient changes, from `engine.stretches.halving`: "halves every 3.1 steps"."""
+    if math.isnan(hops):
+        return "nothing left"
+    if hops == 0.0:
+        return "lost altogether"
+    if abs(hops) >= 99_999.5:
+        return "keeps its size"
+    verb, size = ("halves", hops) if hops > 0.0 else ("doubles", -hops)
+    if math.isclose(size, 1.0, abs_tol=0.005):
+        return f"{verb} every {unit}"
+    shown = f"{size:,.0f}" if size >= 99.5 else f"{size:.2g}" if size < 9.95 else f"{size:.0f}"
+    return f"{verb} every {shown} {unit}s"
 
 
 def isometry(found: JacobianSpectrum | str) -> str:

@@ -16,6 +16,7 @@ from scenarios.worker import (
     Ended,
     Failed,
     Frames,
+    Inspected,
     Jacobian,
     Message,
     NotStored,
@@ -91,8 +92,14 @@ class ScriptedWorker:
     def weights(self, layer: int) -> None:
         self.told.append(f"weights {layer}")
 
+    def inspect(self, layer: int, time_step: int) -> None:
+        self.told.append(f"inspect {layer} {time_step}")
+
     def looked(self, step: int, layer: int, found: str) -> None:
         self._outbox.append(Weights(self._run, step, layer, found, 2.0))
+
+    def inspected(self, step: int, layer: int, time_step: int, found: str) -> None:
+        self._outbox.append(Inspected(self._run, step, layer, time_step, found, 0.0))
 
     def linearised(self, step: int, found: JacobianSpectrum | str) -> None:
         self._outbox.append(Jacobian(self._run, step, found))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+#: Room that a loose range has beyond its values, as a share of what lies between them.
+_ROOM = 0.1
+
 
 def round_step(span: float, at_most: int) -> int:
     """The smallest of 1, 2, 5, 10, 20, ... that divides `span` into at most `at_most` parts."""
@@ -41,6 +44,23 @@ class StickyRange:
         return float(self.low), float(self.high)
 
 
+class LooseRange:
+    """Limits of an axis for values of any size: they stay until a value leaves them."""
+
+    def __init__(self) -> None:
+        self.limits = (0.0, 0.0)
+
+    def include(self, low: float, high: float, least: float) -> None:
+        """Have room for values from `low` to `high`, and span `least` at least."""
+        bottom, top = self.limits
+        if bottom < top and bottom <= low <= high <= top:
+            return
+        if bottom < top:
+            low, high = min(low, bottom), max(high, top)
+        room = max(_ROOM * (high - low), (least - high + low) / 2.0)
+        self.limits = (low - room, high + room)
+
+
 def row_of(value: float, limits: tuple[float, float], height: int) -> int:
     """The canvas row, 0 at the top, in which `value` lies."""
     low, high = limits
@@ -58,6 +78,18 @@ def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
         labels.setdefault(row_of(value, limits, height), f"{value:d}")
     # In one or two rows the step can be too coarse for any multiple of it to lie within.
     return labels or {row_of(high, limits, height): f"{high:.0f}"}
+
+
+def ticks(low: float, high: float, height: int) -> dict[int, str]:
+    """Round numbers from `low` to `high`, whole or not, by canvas row, two rows apart at least."""
+    wanted = (high - low) / max(height // 2, 1)
+    unit = 10.0 ** math.floor(math.log10(wanted))
+    step = next(unit * part for part in (1.0, 2.0, 5.0, 10.0) if unit * part >= wanted * 0.999)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    labels: dict[int, str] = {}
+    for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        labels.setdefault(row_of(count * step, (low, high), height), f"{count * step:.{digits}f}")
+    return labels
 
 
 def column_of(place: float, span: int, width: int) -> int:

@@ -101,9 +101,9 @@ class CompareView(View):
 
     def _rows(self) -> list[_Row]:
         run = self.run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return []
-        live = _Row(LIVE_MARKER, "live", run.label, standing(run, run.latest))
+        live = _Row(LIVE_MARKER, "live", run.label, standing(run, run.frame))
         signs = markers(self.unicode)
         pinned = [
             _Row(signs[pin.slot], f"pin-{pin.slot}", pin.label, pin.standing) for pin in self.pins

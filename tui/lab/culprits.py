@@ -103,7 +103,7 @@ class CulpritsView(View):
         self._styles: dict[tuple[str, Color | None], Style] = {}
 
     def title(self, run: LiveRun) -> str:
-        frame = run.latest
+        frame = run.frame
         of = "|∂L/∂c|" if frame is not None and "c" in frame.log10_path else "|∂L/∂h|"
         depth = run.scenario.network.depth
         where = f", layer {run.layer} of {depth}" if run.recurrent and depth > 1 else ""
@@ -118,17 +118,17 @@ class CulpritsView(View):
         from engine.culprits import culprits
 
         run = self.run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return self._note(size, WAITING)
-        found = culprits(run.latest, run.layer)
+        found = culprits(run.frame, run.layer)
         if found is None:
-            if run.latest.overflow is not None:
+            if run.frame.overflow is not None:
                 return self._note(size, "overflow: nothing to split")
             return self._note(size, "there is no hop to split")
         legend = self._legend(found, run, size)
         width = max(size.width - GUTTER - 1, 1)
         height = max(size.height - len(legend) - 1, 1)
-        field = run.latest.log10_path["c"] if found.of == "c" else run.latest.log10_grad_h
+        field = run.frame.log10_path["c"] if found.of == "c" else run.frame.log10_grad_h
         span = field[run.layer - 1] if run.recurrent else field[:, 0]
         picture = self._picture(found, span, width, height)
         return [*legend, *picture, self._x_axis(run, len(span), size.width)]

@@ -1,7 +1,8 @@
-"""The heatmap: layer x time step for recurrent nets, layer x training step for the others.
+"""The heatmaps: layer x time step for recurrent nets, and their training beside it; for the others
+layer x training step.
 
-Both have the axis that the gradient crosses running to the right, towards the loss, as in the plot
-above; up and down are layers (recurrent) or training steps, the newest at the bottom.
+All have the axis that the gradient crosses running to the right, towards the loss, as in the plot
+above; up and down are layers or training steps, the newest at the bottom.
 """
 
 from __future__ import annotations
@@ -43,24 +44,35 @@ class GradientHeatmap(View):
         self._styles: dict[tuple[int, int], Style] = {}
 
     def show(self, run: LiveRun | None, pins: Sequence[Pin] = ()) -> None:
-        """Show a run's newest frame or its training so far."""
+        """Show a run's frame or its training so far."""
         if run is not None:
-            self.set_class(run.recurrent and run.scenario.network.depth == 1, "-lone")
+            lone = run.scenario.network.depth == 1 and not self.over_training(run)
+            self.set_class(lone, "-lone")
         super().show(run, pins)
 
+    def over_training(self, run: LiveRun) -> bool:
+        """Whether the rows are training steps instead of layers."""
+        return not run.recurrent
+
     def title(self, run: LiveRun) -> str:
-        return "layer x time step" if run.recurrent else "layer x training step"
+        if not self.over_training(run):
+            return "layer x time step"
+        if not run.recurrent:
+            return "layer x training step"
+        depth = run.scenario.network.depth
+        of = f", layer {run.layer} of {depth}" if depth > 1 else ""
+        return f"time step x training step{of}"
 
     def draw(self, size: Size) -> list[Strip]:
         run = self.run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return []
         width, lines = max(size.width - GUTTER - 1, 1), max(size.height - 2, 1)
         rows = lines * 2 if self._halves else lines
-        if run.recurrent:
-            levels, labels = self._layers(run, rows, width)
-        else:
+        if self.over_training(run):
             levels, labels = self._training(run, rows, width)
+        else:
+            levels, labels = self._layers(run, rows, width)
         used = -(-len(levels) // 2) if self._halves else len(levels)
         body = self._painted(levels, used)
         axis_style = self.get_component_rich_style("heatmap--axis", partial=True)
@@ -70,7 +82,7 @@ class GradientHeatmap(View):
             )
             for line, strip in enumerate(body)
         ]
-        span = run.latest.log10_grad_h.shape[1 if run.recurrent else 0]
+        span = run.frame.log10_grad_h.shape[1 if run.recurrent else 0]
         text = axis.x_labels(width, span, *ends_of(run.recurrent, span, width))
         strips.append(line_of(size.width, (" " * GUTTER, axis_style), (text, axis_style)))
         strips.append(self._legend(size.width, levels, axis_style))
@@ -87,9 +99,9 @@ class GradientHeatmap(View):
 
         from tui.lab.live import binned
 
-        assert run.latest is not None
-        values = binned(run.latest.log10_grad_h[::-1], width)
-        near = run.latest.log10_grad_h[-1, -1]
+        assert run.frame is not None
+        values = binned(run.frame.log10_grad_h[::-1], width)
+        near = run.frame.log10_grad_h[-1, -1]
         depth = len(values)
         if depth > rows:
             values = binned(values.T, rows).T
@@ -120,8 +132,8 @@ class GradientHeatmap(View):
             per_row *= 2
         chosen: list[int] = []
         for row in range(newest // per_row + 1):
-            chosen.append(_last_before(history.steps, (row + 1) * per_row))
-        values = np.stack([history.rows[index] for index in chosen])
+            chosen.append(history.index_at((row + 1) * per_row - 1))
+        values = np.stack([run.profile(history.items[index]) for index in chosen])
         near = values[:, -1]
         values = binned(values, width)
         levels = scale.levels_of(values - _reference(near[:, None], values), values)
@@ -131,6 +143,9 @@ class GradientHeatmap(View):
         labels = {0: "step 0"}
         if last_line:
             labels[last_line] = str(newest)
+        if run.recalled is not None:
+            shown = run.recalled.step
+            labels[min(shown // per_row // self._per_line, last_line)] = f"▸{shown}"
         return _stretched(levels, width), labels
 
     @property
@@ -194,6 +209,20 @@ class GradientHeatmap(View):
         return line_of(width, *parts)
 
 
+class TrainingHeatmap(GradientHeatmap):
+    """For recurrent nets too: the time steps of the layer that is judged, over training."""
+
+    name_id = "training-heatmap"
+    title_word = "over training"
+    hint = "The same curve as above at every training step, the newest at the bottom."
+
+    def fits(self, run: LiveRun) -> bool:
+        return run.recurrent and run.scenario.training.steps > 0
+
+    def over_training(self, run: LiveRun) -> bool:
+        return True
+
+
 def _reference(near: HostArray, values: HostArray) -> HostArray:
     """The loss end's magnitude, or the largest there is where the loss end has none."""
     import numpy as np
@@ -209,9 +238,3 @@ def _stretched(levels: NDArray[np.int8], width: int) -> NDArray[np.int8]:
     columns = (np.arange(width) * levels.shape[1]) // width
     stretched: NDArray[np.int8] = levels[:, columns]
     return stretched
-
-
-def _last_before(steps: list[int], limit: int) -> int:
-    from bisect import bisect_left
-
-    return max(bisect_left(steps, limit) - 1, 0)

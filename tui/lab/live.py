@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.architectures import ARCHITECTURES
 from tui.lab.axis import StickyRange
+from tui.lab.history import FrameHistory, LossCurve, Thinned
 from tui.lab.standing import Standing
 
 if TYPE_CHECKING:
@@ -16,43 +18,26 @@ if TYPE_CHECKING:
 
     from engine.arrays import HostArray
     from engine.frame import Frame
+    from engine.inspection import Inspection
     from engine.jacobian import JacobianSpectrum
     from engine.theory import Comparison, Prediction
     from engine.verdict import Verdict
+    from engine.weight_sizes import WeightSizes
     from scenarios.drawn import DrawnWeights, MatrixWeights
     from scenarios.scenario import Scenario
+    from scenarios.tasks.base import Trivial
 
-#: What a view may want beside the frames: the Jacobian's singular values, or the recurrent weights.
-Extra: TypeAlias = Literal["jacobian", "weights"]
+#: What a view may want beside the frames: the Jacobian's singular values, the recurrent weights, or
+#: the place under the cursor in full.
+Extra: TypeAlias = Literal["jacobian", "weights", "inspection"]
 
-#: Training steps kept for the heatmap before every other one is let go.
-HISTORY_ROWS = 512
-#: Layers kept apart in that history; more are summarised.
-HISTORY_COLUMNS = 1024
+#: Looks at what is held out, and at the weights, kept before every other one is let go.
+MARKS = 512
 #: Runs that can be pinned, and the slot of the run before a remedy, which is not one of them.
 MAX_PINS = 4
 BEFORE_SLOT = MAX_PINS
 #: Decades around the loss end that the plot always shows: the verdict's own limits.
 BAND = 3.0
-
-
-class History:
-    """The gradient profile of every training step, thinned out evenly as the run grows."""
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.rows: list[HostArray] = []
-        self._stride = 1
-
-    def add(self, step: int, profile: HostArray) -> None:
-        """Keep one step's profile unless the history is already coarser than that."""
-        if self.steps and step < self.steps[-1] + self._stride:
-            return
-        self.steps.append(step)
-        self.rows.append(binned(profile, HISTORY_COLUMNS))
-        if len(self.rows) > HISTORY_ROWS:
-            self._stride *= 2
-            del self.steps[1::2], self.rows[1::2]
 
 
 def binned(values: HostArray, bins: int) -> HostArray:
@@ -81,13 +66,21 @@ class LiveRun:
         label: what the legend calls it.
         layer: the layer judged, counted from 1 (recurrent kinds; the last for others).
         first, latest: step 0's frame and the newest.
-        looked: the newest that was evaluated on what is held out, None before there is one.
+        recalled: the earlier frame that is shown in place of the newest, None for the newest.
+        history: frames kept, the newest not always among them.
+        losses: the loss of every training step.
+        held_out: loss and accuracy (or None) on what is held out, of the steps that have them.
+        drift: how large the weights were, of the steps that were measured.
+        trivial: what a network scores that has learnt nothing, None before it is known.
         prediction: what theory says of the network as drawn, None before it is known.
         jacobian: its singular values, or why there are none; None before they were asked for.
         jacobian_step: the training step after which they were computed.
         weights: the recurrent weights of one layer, or why there are none; None as above.
         weights_at: the training step and the layer they are of.
-        computing: whether either is on its way.
+        place: the layer or time step, from 1, that the cursor is at on the way that is judged.
+        inspected: that place in full, or why not; None as above.
+        inspected_at: the training step, the layer and the time step it is of.
+        computing: whether any of these is on its way.
         received: called with every frame, for whoever wants them all.
     """
 
@@ -97,14 +90,21 @@ class LiveRun:
     layer: int = 0
     first: Frame | None = None
     latest: Frame | None = None
-    looked: Frame | None = None
+    recalled: Frame | None = None
+    trivial: Trivial | None = None
     prediction: Prediction | None = None
     jacobian: JacobianSpectrum | str | None = None
     jacobian_step: int | None = None
     weights: DrawnWeights | MatrixWeights | str | None = None
     weights_at: tuple[int, int] | None = None
+    place: int = 1
+    inspected: Inspection | str | None = None
+    inspected_at: tuple[int, int, int] | None = None
     computing: bool = False
-    history: History = field(default_factory=History)
+    history: FrameHistory = field(default_factory=FrameHistory)
+    losses: LossCurve = field(default_factory=LossCurve)
+    held_out: Thinned[tuple[float, float | None]] = field(default_factory=lambda: Thinned(MARKS))
+    drift: Thinned[WeightSizes] = field(default_factory=lambda: Thinned(MARKS))
     y_range: StickyRange = field(default_factory=StickyRange)
     received: Callable[[Frame], None] | None = None
     _predicted: HostArray | None = None
@@ -121,19 +121,46 @@ class LiveRun:
             if self.first is None:
                 self.first = frame
             self.latest = frame
+            self.losses.add(frame.step, frame.loss)
             if frame.evaluation_loss is not None:
-                self.looked = frame
-            if not self.recurrent:
-                self.history.add(frame.step, self.profile(frame))
+                marks = (frame.evaluation_loss, frame.evaluation_accuracy)
+                self.held_out.add(frame.step, marks)
+            self.history.add(frame.step, frame)
             self._grow(frame)
 
     def judge_layer(self, layer: int) -> None:
         """Look at another layer's time steps."""
         self.layer = layer
         self.y_range = StickyRange()
-        for frame in (self.first, self.latest):
+        for frame in (*self.history.items, self.latest):
             if frame is not None:
                 self._grow(frame)
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame to show: the newest, or the earlier one that was gone back to."""
+        return self.latest if self.recalled is None else self.recalled
+
+    def recall(self, by: int) -> None:
+        """Show the kept frame `by` places later than the one shown, the newest after the last."""
+        if self.frame is None:
+            return
+        steps, now = self.history.steps, self.frame.step
+        index = bisect_left(steps, now) + by if by < 0 else bisect_right(steps, now) - 1 + by
+        kept = index < len(steps)
+        self.recalled = self.history.items[max(index, 0)] if kept and by else self.latest
+
+    @property
+    def span(self) -> int:
+        """How many places the way that is judged has."""
+        if not self.recurrent:
+            return self.scenario.network.depth
+        return self.scenario.task.time_steps or 1
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """(layer, time step) that the cursor is at."""
+        return (self.layer, self.place) if self.recurrent else (self.place, 1)
 
     def profile(self, frame: Frame) -> HostArray:
         """log10 gradient magnitudes along the axis that is judged; the loss end comes last."""
@@ -142,8 +169,8 @@ class LiveRun:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The newest frame's verdict, for the layer that is looked at."""
-        return None if self.latest is None else self.judged(self.latest)
+        """The shown frame's verdict, for the layer that is looked at."""
+        return None if self.frame is None else self.judged(self.frame)
 
     def judged(self, frame: Frame) -> Verdict:
         """A frame's verdict, for the layer that is looked at."""
@@ -155,8 +182,8 @@ class LiveRun:
 
     @property
     def trained(self) -> bool:
-        """Whether the newest frame is of a network that has been updated."""
-        return self.latest is not None and self.latest.step > 0
+        """Whether the shown frame is of a network that has been updated."""
+        return self.frame is not None and self.frame.step > 0
 
     @property
     def theory_silence(self) -> str | None:

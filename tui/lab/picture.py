@@ -8,7 +8,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.lab.caption import Caption
+from tui.lab.inspection import InspectionView
 from tui.lab.plot import WAITING, GradientPlot
+from tui.lab.timeline import Timeline
 from tui.lab.verdict import VerdictBar
 from tui.lab.views import VIEWS
 
@@ -25,6 +27,7 @@ class Picture(Vertical):
     def __init__(self, *, colours: Colours, unicode: bool, id: str | None = None) -> None:
         super().__init__(id=id)
         self.caption = Caption(id="caption")
+        self.timeline = Timeline(id="timeline")
         self._plot = GradientPlot(colours=colours, unicode=unicode, id="plot")
         self._views = [view(colours=colours, unicode=unicode) for view in VIEWS]
         self._chosen = self._before = 0
@@ -33,6 +36,7 @@ class Picture(Vertical):
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield self.caption
+        yield self.timeline
         yield self._plot
         for number, view in enumerate(self._views):
             view.display = number == self._chosen
@@ -47,6 +51,7 @@ class Picture(Vertical):
     def show(self, session: Session) -> None:
         """Draw what the session has by now."""
         live = session.live
+        self.timeline.show(live)
         self.show_curves(session)
         self._verdict.show(live, session.device, session.pace.per_second)
         if live is not None:
@@ -55,7 +60,8 @@ class Picture(Vertical):
     def show_curves(self, session: Session) -> None:
         """Draw plot and view alone: other runs are pinned."""
         note = "no picture: this run failed" if session.failure is not None else WAITING
-        self._plot.show(session.live, session.curves, note)
+        cursor = isinstance(self.view, InspectionView)
+        self._plot.show(session.live, session.curves, note, cursor)
         self.view.show(session.live, session.curves)
 
     @property
@@ -64,8 +70,12 @@ class Picture(Vertical):
         return self._views[self._chosen]
 
     def turn_view(self, by: int, session: Session) -> None:
-        """Show the view that comes `by` places after this one, going round."""
-        self._show_view((self._chosen + by) % len(self._views), session)
+        """Show the next view that fits the run, `by` places after this one, going round."""
+        number = (self._chosen + by) % len(self._views)
+        live = session.live
+        while live is not None and not self._views[number].fits(live):
+            number = (number + by) % len(self._views)
+        self._show_view(number, session)
 
     def toggle_view(self, kind: type[View], session: Session) -> None:
         """Show the view of this kind; the one before it again where it is in sight already."""
@@ -76,7 +86,7 @@ class Picture(Vertical):
         self.view.display = False
         self._before, self._chosen = self._chosen, number
         self.view.display = True
-        self.view.show(session.live, session.curves)
+        self.show_curves(session)
 
     def show_failure(self, line: str | None) -> None:
         """Say why a run did not come about, None if it did."""

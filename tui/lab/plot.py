@@ -54,6 +54,7 @@ class GradientPlot(StripWidget):
         "plot--pin-3",
         "plot--pin-4",
         "plot--note",
+        "plot--cursor",
     }
 
     def __init__(self, *, colours: Colours, unicode: bool, id: str | None = None) -> None:
@@ -64,13 +65,19 @@ class GradientPlot(StripWidget):
         self._run: LiveRun | None = None
         self._pins: Sequence[Pin] = ()
         self._note = WAITING
+        self._cursor = False
         self._theory: HostArray | None = None
         self._shared: tuple[Limits, int] | None = None
         self._cache: dict[object, Cells] = {}
 
-    def show(self, run: LiveRun | None, pins: Sequence[Pin], note: str = "") -> None:
-        """Show a run's newest frame, and the pinned runs behind it; `note` while there is none."""
-        self._run, self._pins, self._note = run, pins, note
+    def show(
+        self, run: LiveRun | None, pins: Sequence[Pin], note: str = "", cursor: bool = False
+    ) -> None:
+        """Show a run's frame, and the pinned runs behind it; `note` while there is none.
+
+        With `cursor`, mark the place that the run's cursor is at.
+        """
+        self._run, self._pins, self._note, self._cursor = run, pins, note, cursor
         self.redraw()
 
     def extent(self) -> tuple[Limits, int] | None:
@@ -91,7 +98,7 @@ class GradientPlot(StripWidget):
     def draw(self, size: Size) -> list[Strip]:
         run = self._run
         note = self.get_component_rich_style("plot--note", partial=True)
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             blank = Strip.blank(size.width)
             waiting = line_of(size.width, (" " * GUTTER + self._note, note))
             return [blank] * (size.height // 2) + [waiting]
@@ -102,12 +109,14 @@ class GradientPlot(StripWidget):
             legend = self._legend(size.width)
         width = max(size.width - GUTTER - 1, 1)
         height = max(size.height - 1 - len(legend), 1)
-        profile = run.profile(run.latest)
+        profile = run.profile(run.frame)
         least = 0 if self._shared is None else self._shared[1]
         span = max([len(profile), least, *(len(pin.values) for pin in self._pins)])
         limits = self._limits(run) if self._shared is None else self._shared[0]
-        canvas = _Canvas(width, height)
+        canvas = Canvas(width, height)
         self._draw_band(canvas, profile, limits)
+        if self._cursor:
+            self._draw_cursor(canvas, span - len(profile) + run.place, span)
         self._draw_curves(canvas, run, profile, span, limits)
         return [*legend, *self._framed(canvas, limits), self._x_axis(size.width, run, span)]
 
@@ -127,7 +136,7 @@ class GradientPlot(StripWidget):
             reach.include(max(theory[0], 2.0 * low - high), min(theory[1], 2.0 * high - low))
         return reach.limits
 
-    def _draw_band(self, canvas: _Canvas, profile: HostArray, limits: Limits) -> None:
+    def _draw_band(self, canvas: Canvas, profile: HostArray, limits: Limits) -> None:
         near = float(profile[-1])
         if not math.isfinite(near):
             return
@@ -141,13 +150,19 @@ class GradientPlot(StripWidget):
                 for column, character in enumerate(name, 2):
                     canvas.put(column, row, character, style)
 
+    def _draw_cursor(self, canvas: Canvas, place: int, span: int) -> None:
+        style = self.get_component_rich_style("plot--cursor", partial=True)
+        column = axis.column_of(place, span, canvas.width)
+        for row in range(canvas.height):
+            canvas.put(column, row, "┃", style)
+
     def _draw_curves(
-        self, canvas: _Canvas, run: LiveRun, profile: HostArray, span: int, limits: Limits
+        self, canvas: Canvas, run: LiveRun, profile: HostArray, span: int, limits: Limits
     ) -> None:
         kept: dict[object, Cells] = {}
         key: tuple[object, ...]
         assert run.first is not None
-        if run.latest is not run.first:
+        if run.frame is not run.first:
             start = run.profile(run.first)
             key = ("start", run.number, run.layer, canvas.width, canvas.height, span, limits)
             kept[key] = self._cache.get(key) or self._cells(start, canvas, span, limits)
@@ -179,19 +194,19 @@ class GradientPlot(StripWidget):
             canvas.mark(curve, span, limits)
         self._mark_specials(canvas, profile, span)
 
-    def _cells(self, values: HostArray, canvas: _Canvas, span: int, limits: Limits) -> Cells:
+    def _cells(self, values: HostArray, canvas: Canvas, span: int, limits: Limits) -> Cells:
         from tui.lab.canvas import drawn
 
         return drawn(values, canvas.width, canvas.height, span, limits, self._unicode)
 
-    def _dashed(self, values: HostArray, canvas: _Canvas, span: int, limits: Limits) -> Cells:
+    def _dashed(self, values: HostArray, canvas: Canvas, span: int, limits: Limits) -> Cells:
         """A curve broken into dashes along its way, by rows where it is steep."""
         from tui.lab.canvas import dashed
 
         cells = dashed(self._cells(values, canvas, span, limits), DASH, GAP)
         return cells if self._unicode else [row.replace(".", "-") for row in cells]
 
-    def _mark_specials(self, canvas: _Canvas, profile: HostArray, span: int) -> None:
+    def _mark_specials(self, canvas: Canvas, profile: HostArray, span: int) -> None:
         """Exact zeros along the bottom, overflow along the top: neither has a height."""
         import numpy as np
 
@@ -243,7 +258,7 @@ class GradientPlot(StripWidget):
             used += len(marker) + len(text) + 3
         return [line_of(width, *line) for line in lines]
 
-    def _framed(self, canvas: _Canvas, limits: Limits) -> list[Strip]:
+    def _framed(self, canvas: Canvas, limits: Limits) -> list[Strip]:
         style = self.get_component_rich_style("plot--axis", partial=True)
         labels = axis.y_labels(limits, canvas.height)
         strips = []
@@ -317,7 +332,7 @@ class _Curve(NamedTuple):
     style: Style
 
 
-class _Canvas:
+class Canvas:
     """Characters and styles by row and column."""
 
     def __init__(self, width: int, height: int) -> None:

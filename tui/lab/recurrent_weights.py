@@ -66,7 +66,7 @@ class RecurrentWeightsView(View):
 
     def draw(self, size: Size) -> list[Strip]:
         run = self.run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return self._note(size, WAITING)
         from scenarios.drawn import DrawnWeights
 

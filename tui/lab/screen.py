@@ -8,7 +8,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import OptionList
 
 from scenarios.errors import ScenarioError
@@ -16,6 +15,7 @@ from tui.keybar import KeyBar
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.knobs import knobs_of, stepped
+from tui.lab.looking import LookingScreen
 from tui.lab.picture import Picture
 from tui.lab.remedies import KEYS, bindings_of_remedies
 from tui.lab.session import Session, State
@@ -38,7 +38,7 @@ FRAME_RATE = 12
 DEFAULT_STEPS = 100
 
 
-class LabScreen(Screen[None]):
+class LabScreen(LookingScreen):
     """Catalogue and controls on the left, the live picture beside them, the verdict below."""
 
     app: NablascopeApp
@@ -99,7 +99,7 @@ class LabScreen(Screen[None]):
     def on_mount(self) -> None:
         """Find the parts once, and start the engine when the first picture is on the screen."""
         self._title = self.query_one(TitleBar)
-        self._catalogue = self.query_one(Catalogue)
+        self._catalogue = self.home = self.query_one(Catalogue)
         self._controls = self.query_one(Controls)
         self._picture = self.query_one(Picture)
         self._timer = self.set_interval(1 / FRAME_RATE, self._tick, pause=True)
@@ -294,6 +294,8 @@ class LabScreen(Screen[None]):
 
     def action_step(self) -> None:
         """One training step."""
+        if self.session.live is not None:
+            self.session.live.recalled = None
         if not self.session.step():
             self.notify("No training step is left: r goes back to step 0.", timeout=4)
         self._after_key()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.frame import Frame
     from scenarios.remedies import Changes, Remedy
     from scenarios.scenario import Scenario
+    from scenarios.tasks.base import Trivial
     from scenarios.worker import Worker
 
 #: Seconds between two looks at what costs extra in a run that is going on, at least.
@@ -92,6 +93,7 @@ class Session:
         self._make_worker = make_worker
         self._chosen_device = chosen_device
         self._number = 0
+        self._trivial: Trivial | None = None
 
     @cached_property
     def _worker(self) -> Worker:
@@ -231,9 +233,11 @@ class Session:
         if not messages:
             return False
         from scenarios.worker import (
+            Drifted,
             Ended,
             Failed,
             Frames,
+            Inspected,
             Jacobian,
             NotStored,
             Predicted,
@@ -245,8 +249,8 @@ class Session:
             if message.run != self._number and not isinstance(message, NotStored):
                 continue
             match message:
-                case Started(device=device):
-                    self.device = str(device["device"])
+                case Started(device=device, trivial=trivial):
+                    self.device, self._trivial = str(device["device"]), trivial
                     if self.state is State.STARTING:
                         self.state = State.RUNNING
                 case Frames(frames=frames):
@@ -264,6 +268,15 @@ class Session:
                         self._had_extra(seconds)
                 case NotStored(line=line):
                     self.notices.append(line)
+                case Inspected(step=step, layer=layer, time_step=time_step, found=place):
+                    if self.live is not None and self.live.number == self._number:
+                        self.live.inspected = place
+                        self.live.inspected_at = (step, layer, time_step)
+                        self._had_extra(message.seconds)
+                case Drifted(sizes=measured):
+                    if self.live is not None and self.live.number == self._number:
+                        for step, sizes in measured:
+                            self.live.drift.add(step, sizes)
                 case Ended():
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):
@@ -276,8 +289,11 @@ class Session:
         if self.live is None or self.live.number != self._number:
             before = self.live
             self.live = LiveRun(self._number, self.scenario, self.label, received=self.received)
+            self.live.trivial = self._trivial
             if before is not None and before.scenario.network.depth == self.live.layer:
                 self.live.layer = before.layer if self.live.recurrent else self.live.layer
+            if before is not None:
+                self.live.place = min(before.place, self.live.span)
         self.live.add(frames)
         if frames and self.state is not State.PAUSED:
             self.pace.mark(frames[-1].step)
@@ -291,19 +307,28 @@ class Session:
         live = self.live
         if live is None or live.latest is None or live.number != self._number:
             return False
-        if wanted == "jacobian":
-            known = live.jacobian_step == live.latest.step
-        else:
-            known = live.weights_at == (live.latest.step, live.layer)
-        if known or live.computing or self.state in (State.FAILED, State.STORED):
+        step = live.latest.step
+        known = {
+            "jacobian": live.jacobian_step == step,
+            "weights": live.weights_at == (step, live.layer),
+            "inspection": live.inspected_at == (step, *live.cursor),
+        }
+        if known[wanted] or live.computing or self.state in (State.FAILED, State.STORED):
             return False
-        if self.state is State.RUNNING and self._clock() < self._next_extra:
+        # A cursor that has moved waits no longer than the engine's share asks for.
+        at = live.inspected_at
+        moved = wanted == "inspection" and (at is None or at[1:] != live.cursor)
+        soonest = self._next_extra - (_EXTRA_PAUSE if moved else 0.0)
+        if self.state is State.RUNNING and self._clock() < soonest:
             return False
         live.computing = True
-        if wanted == "jacobian":
-            self._worker.jacobian()
-        else:
-            self._worker.weights(live.layer)
+        match wanted:
+            case "jacobian":
+                self._worker.jacobian()
+            case "weights":
+                self._worker.weights(live.layer)
+            case "inspection":
+                self._worker.inspect(*live.cursor)
         return True
 
     def _had_extra(self, cost: float) -> None:
@@ -317,12 +342,18 @@ class Session:
         live = self.live
         if live is None or not live.recurrent or live.scenario.network.depth == 1:
             return None
-        live.judge_layer(live.layer - 1 or live.scenario.network.depth)
-        treatment = self.treatment
-        if treatment is not None and live.layer <= treatment.run.scenario.network.depth:
-            treatment.run.judge_layer(live.layer)
-            self.treatment = replace(treatment, pin=_pin_of_before(treatment.run))
+        self.judge_layer(live.layer - 1 or live.scenario.network.depth)
         return live.layer
+
+    def judge_layer(self, layer: int) -> None:
+        """Judge the time steps of this layer, in the run before a remedy too."""
+        if self.live is None:
+            return
+        self.live.judge_layer(layer)
+        treatment = self.treatment
+        if treatment is not None and layer <= treatment.run.scenario.network.depth:
+            treatment.run.judge_layer(layer)
+            self.treatment = replace(treatment, pin=_pin_of_before(treatment.run))
 
     def pin(self) -> str | None:
         """Keep the picture's run in the plot. Says why not, None if it did."""
@@ -336,19 +367,21 @@ class Session:
 
     def pin_run(self, live: LiveRun) -> str | None:
         """Keep a run in the plot, be it from the worker or from the store."""
-        if live.latest is None:
+        if live.frame is None:
             return "There is no run to pin yet."
         label = live.label
         if live.recurrent and live.scenario.network.depth > 1:
             label += f" layer {live.layer}"
-        values = live.profile(live.latest).copy()
+        if live.recalled is not None:
+            label += f" step {live.recalled.step}"
+        values = live.profile(live.frame).copy()
         named = [pin for pin in self.pins if pin.label == label]
         same = next((pin for pin in named if pin.shows(live.number, values)), None)
         if same is None and len(self.pins) == MAX_PINS:
             return "Four runs are pinned, and no more fit: P lets the latest go."
         free = set(range(MAX_PINS)) - {pin.slot for pin in self.pins}
         slot = min(free) if same is None else same.slot
-        pin = Pin(live.number, label, values, slot, standing(live, live.latest))
+        pin = Pin(live.number, label, values, slot, standing(live, live.frame))
         self.pins = [*(p for p in self.pins if p is not same), pin]
         return None
 

@@ -62,7 +62,7 @@ class SingularValuesView(View):
 
     def draw(self, size: Size) -> list[Strip]:
         run = self.run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return self._note(size, WAITING)
         found = run.jacobian
         if found is None:

@@ -86,7 +86,7 @@ class VerdictBar(StripWidget):
     def _theory(self, width: int, lines: int) -> list[Strip]:
         """How far theory is from this, in a line, or why it is silent, in as many as there are."""
         run = self._run
-        if self._failure is not None or run is None or run.latest is None:
+        if self._failure is not None or run is None or run.frame is None:
             return []
         from tui.theory_words import compared, no_theory
 
@@ -107,7 +107,7 @@ class VerdictBar(StripWidget):
         from engine.culprits import culprits
         from tui.words import blame
 
-        found = None if run.latest is None else culprits(run.latest, run.layer)
+        found = None if run.frame is None else culprits(run.frame, run.layer)
         if found is None:
             return ""
         return blame(found, ARCHITECTURES[run.scenario.network.kind].layer.hop_weight)
@@ -116,14 +116,14 @@ class VerdictBar(StripWidget):
         label = self.get_component_rich_style("verdict--label", partial=True)
         plain = self.get_component_rich_style("verdict--words", partial=True)
         run = self._run
-        if run is None or run.latest is None:
+        if run is None or run.frame is None:
             return Strip.blank(width)
         pace = "–" if self._pace is None else f"{self._pace:,.0f}"
         parts = [
             (" loss ", label, 3),
-            (f"{run.latest.loss:.4g}  ", plain, 3),
+            (f"{run.frame.loss:.4g}  ", plain, 3),
             ("step ", label, 3),
-            (str(run.latest.step), plain, 3),
+            (str(run.frame.step), plain, 3),
             (f"/{run.scenario.training.steps}", plain, 1),
             ("  ", plain, 3),
         ]
@@ -141,7 +141,7 @@ class VerdictBar(StripWidget):
 
 def _skill(run: LiveRun) -> list[tuple[str, str]]:
     """How well the network does on what it is not trained on, if anybody looked."""
-    if run.looked is None:
+    if not len(run.held_out) or run.frame is None:
         return []
-    accuracy, loss = run.looked.evaluation_accuracy, run.looked.evaluation_loss
+    loss, accuracy = run.held_out.items[run.held_out.index_at(run.frame.step)]
     return [("held out", f"{loss:.4g}" if accuracy is None else f"{100.0 * accuracy:.1f}%")]

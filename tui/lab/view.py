@@ -60,6 +60,10 @@ class View(StripWidget):
     def title(self, run: LiveRun) -> str:
         """What the axes of the picture are, in a few words."""
 
+    def fits(self, run: LiveRun) -> bool:
+        """Whether it has anything to show of this run; the key `v` passes over one that has not."""
+        return True
+
     def note(self, size: Size, text: str, style: Style) -> list[Strip]:
         """A few words in place of a picture, half way down."""
         lines = textwrap.wrap(text, max(size.width - 2, 1)) or [""]

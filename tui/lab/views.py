@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tui.lab.compare import CompareView
 from tui.lab.culprits import CulpritsView
-from tui.lab.heatmap import GradientHeatmap
+from tui.lab.drift import WeightDriftView
+from tui.lab.heatmap import GradientHeatmap, TrainingHeatmap
+from tui.lab.inspection import InspectionView
+from tui.lab.loss import LossView
 from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.lab.singular_values import SingularValuesView
 from tui.lab.view import View
@@ -16,4 +19,8 @@ VIEWS: tuple[type[View], ...] = (
     SingularValuesView,
     RecurrentWeightsView,
     CompareView,
+    LossView,
+    TrainingHeatmap,
+    WeightDriftView,
+    InspectionView,
 )

@@ -1,0 +1,201 @@
+"""How weights drift while a network trains: what every hop multiplies by, over training steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from engine.architectures import ARCHITECTURES
+from engine.weight_sizes import RADIUS, SINGULAR
+from tui.lab import axis
+from tui.lab.over_steps import reach_of, step_labels
+from tui.lab.plot import GUTTER, WAITING, Canvas, markers
+from tui.lab.view import View
+from tui.strips import line_of, strip_of
+
+if TYPE_CHECKING:
+    from engine.arrays import HostArray
+    from tui.lab.live import LiveRun
+    from tui.terminal import Colours
+
+#: What the axis spans at least, as a share of the largest value.
+_LEAST = 0.05
+#: Names for where there is no room for more.
+_SHORT = {RADIUS: "radius", SINGULAR: "singular"}
+#: Columns between two markers of a curve.
+_APART = 12
+
+
+class WeightDriftView(View):
+    """Spectral radius of U, range of u, each gate's U, or the weight scale of W."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "drift--axis",
+        "drift--words",
+        "drift--line",
+        "drift--cursor",
+        "drift--curve-0",
+        "drift--curve-1",
+        "drift--curve-2",
+        "drift--curve-3",
+    }
+    name_id = "drift"
+    title_word = "drift"
+    hint = "What every hop multiplies by, as training changes it."
+
+    def __init__(self, *, colours: Colours, unicode: bool) -> None:
+        super().__init__(colours=colours, unicode=unicode)
+        self._range = axis.LooseRange()
+        self._range_of: tuple[int, int] | None = None
+
+    def fits(self, run: LiveRun) -> bool:
+        return run.scenario.training.steps > 0
+
+    def title(self, run: LiveRun) -> str:
+        from scenarios.drift import SHARE
+
+        layer = ARCHITECTURES[run.scenario.network.kind].layer
+        of = f"|{layer.hop_weight}|" if layer.hop_role == "vector" else layer.hop_weight
+        if layer.gates:
+            of = f"{of}, largest singular value by gate"
+        elif not run.recurrent:
+            of = "weight scale of all layers"
+        depth = run.scenario.network.depth
+        where = f", layer {run.layer}" if run.recurrent and depth > 1 else ""
+        return f"{of}{where}, at {len(run.drift)} steps ({100 * SHARE:.0f}% of time)"
+
+    def draw(self, size: Size) -> list[Strip]:
+        run = self.run
+        if run is None or run.frame is None:
+            return self.note(size, WAITING, self._ink("axis"))
+        if not self.fits(run):
+            return self.note(size, "this run does not train: set training steps", self._ink("axis"))
+        if not len(run.drift):
+            return self.note(size, "measuring", self._ink("axis"))
+        curves = _curves(run)
+        mark = _mark(run)
+        legend = self._legend(curves, mark, size.width)
+        width = max(size.width - GUTTER - 1, 1)
+        height = max(size.height - len(legend) - 1, 1)
+        reach = reach_of(run.losses.newest, run.scenario.training.steps)
+        limits = self._limits(run, *_extent(curves, mark))
+        canvas = Canvas(width, height)
+        if mark is not None and limits[0] <= mark[1] <= limits[1]:
+            row = axis.row_of(mark[1], limits, height)
+            for column in range(width):
+                canvas.put(column, row, "╌", self._ink("line"))
+        if run.recalled is not None:
+            column = axis.column_of(run.recalled.step + 1, reach + 1, width)
+            for row in range(height):
+                canvas.put(column, row, "│", self._ink("cursor"))
+        self._draw_curves(canvas, curves, run, reach, limits)
+        foot = (" " * (GUTTER - 1) + "└", self._ink("axis"))
+        labels = (step_labels(width, reach), self._ink("axis"))
+        return [*legend, *self._framed(canvas, limits), line_of(size.width, foot, labels)]
+
+    def _limits(self, run: LiveRun, low: float, high: float) -> tuple[float, float]:
+        if self._range_of != (run.number, run.layer):
+            self._range, self._range_of = axis.LooseRange(), (run.number, run.layer)
+        self._range.include(low, high, _LEAST * max(high, 1e-9))
+        return self._range.limits
+
+    def _draw_curves(
+        self,
+        canvas: Canvas,
+        curves: dict[str, HostArray],
+        run: LiveRun,
+        reach: int,
+        limits: tuple[float, float],
+    ) -> None:
+        import numpy as np
+
+        from tui.lab.canvas import drawn
+
+        count = 2 * canvas.width
+        at = np.arange(count) * reach / max(count - 1, 1)
+        # What was measured last counts until the next measurement.
+        index = np.searchsorted(run.drift.steps, at, side="right") - 1
+        beyond = at > run.losses.newest
+        for number, values in enumerate(curves.values()):
+            line = np.where(beyond, np.nan, values[index])
+            ink = self._ink(f"curve-{number}")
+            cells = drawn(line, canvas.width, canvas.height, count, limits, self.unicode)
+            canvas.lay(cells, ink)
+            for column in range(_APART // 2 + 3 * number, canvas.width, _APART):
+                value = float(line[2 * column])
+                if np.isfinite(value):
+                    row = axis.row_of(value, limits, canvas.height)
+                    canvas.put(column, row, markers(self.unicode)[number], ink)
+
+    def _framed(self, canvas: Canvas, limits: tuple[float, float]) -> list[Strip]:
+        line = self._ink("axis")
+        labels = axis.ticks(*limits, canvas.height)
+        strips = []
+        for row in range(canvas.height):
+            text = labels.get(row)
+            gutter = f"{text or '':>{GUTTER - 2}.5} {'┤' if text else '│'}"
+            styles = [*[line] * GUTTER, *canvas.styles[row], line]
+            strips.append(strip_of([*gutter, *canvas.characters[row], " "], styles))
+        return strips
+
+    def _legend(
+        self, curves: dict[str, HostArray], mark: tuple[str, float] | None, width: int
+    ) -> list[Strip]:
+        words = self._ink("words")
+        signs = markers(self.unicode)
+        room = width - GUTTER
+        line: list[tuple[str, Style]] = []
+        for short in (False, True):
+            line = [(" " * GUTTER, words)]
+            for number, (name, values) in enumerate(curves.items()):
+                told = _SHORT.get(name, name) if short else name
+                line.append((f"{signs[number]} ", self._ink(f"curve-{number}")))
+                line.append((f"{told} {float(values[-1]):.3g}  ", words))
+            if mark is not None:
+                line += [("╌ ", self._ink("line")), (f"{mark[0]} {mark[1]:.4g}", words)]
+            if sum(len(text) for text, _ in line[1:]) <= room:
+                break
+        return [line_of(width, *line)]
+
+    def _ink(self, name: str) -> Style:
+        return self.get_component_rich_style(f"drift--{name}", partial=True)
+
+
+def _curves(run: LiveRun) -> dict[str, HostArray]:
+    """What is drawn, by name: of the layer that is judged, or of all where each is crossed once."""
+    import numpy as np
+
+    names = list(run.drift.items[0])
+    if run.recurrent:
+        rows = [[sizes[name][run.layer - 1] for name in names] for sizes in run.drift.items]
+        return dict(zip(names, np.array(rows).T, strict=True))
+    (name,) = names
+    over = np.stack([sizes[name] for sizes in run.drift.items])
+    if over.shape[1] == 1:
+        return {name: over[:, 0]}
+    ends = ("smallest", over.min(axis=1)), ("median", np.median(over, axis=1))
+    return dict((*ends, ("largest", over.max(axis=1))))
+
+
+def _mark(run: LiveRun) -> tuple[str, float] | None:
+    """The size at which a hop neither shrinks nor grows the gradient, as far as it is known."""
+    layer = ARCHITECTURES[run.scenario.network.kind].layer
+    if layer.hop_role == "vector":
+        return "2^(1/T)", 2.0 ** (1.0 / run.span)
+    return ("level", 1.0) if run.recurrent and not layer.gates else None
+
+
+def _extent(curves: dict[str, HostArray], mark: tuple[str, float] | None) -> tuple[float, float]:
+    """The smallest and the largest value, and the mark if it is near."""
+    import numpy as np
+
+    values = np.concatenate([values[np.isfinite(values)] for values in curves.values()])
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if mark is not None and low / 2.0 <= mark[1] <= 2.0 * high:
+        low, high = min(low, mark[1]), max(high, mark[1])
+    return low, high
