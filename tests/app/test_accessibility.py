@@ -148,7 +148,8 @@ async def test_tab_and_arrows_reach_every_control() -> None:
     app = LabApp()
     async with app.run_test(size=(100, 40)) as pilot:
         await finished(pilot)
-        can_focus = {w for w in app.screen.walk_children(Widget) if w.focusable}
+        # The timeline and the cursor have the focus while they are in sight, by keys of their own.
+        can_focus = {w for w in app.screen.walk_children(Widget) if w.focusable and w.display}
         reached = set()
         for _ in range(2 * len(can_focus)):
             await pilot.press("tab")

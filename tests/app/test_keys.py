@@ -24,6 +24,7 @@ from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.heatmap import GradientHeatmap
 from tui.lab.live import LiveRun
+from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.lab.search import Search
 from tui.lab.session import State
 from tui.lab.view import View
@@ -580,8 +581,9 @@ async def test_recurrent_weights_are_those_of_the_layer_judged() -> None:
         await drawn(pilot)
         session = app.lab.session
         depth = session.live.layer
-        # Backwards: on the way there the singular values would be asked for.
-        await pilot.press("V", "V")
+        # Directly: on the way there the singular values would be asked for.
+        app.lab._picture.toggle_view(RecurrentWeightsView, session)
+        app.lab._timer.resume()
         await until(pilot, lambda: worker.told[-1] == f"weights {depth}")
         worker.end()
         worker.looked(1, depth, "not finite")

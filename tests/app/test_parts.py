@@ -23,7 +23,7 @@ from tui.lab import axis, scale
 from tui.lab.canvas import drawn, overlaid
 from tui.lab.culprits import _stacked
 from tui.lab.knobs import Knob, knobs_of, parsed, stepped
-from tui.lab.live import HISTORY_ROWS, History, LiveRun, Pace, binned
+from tui.lab.live import LiveRun, Pace, binned
 from tui.lab.plot import marked_places
 from tui.save import save_new
 from tui.strips import _difference, line_of, strip_of
@@ -136,16 +136,6 @@ def test_binning_says_what_it_swallowed() -> None:
     assert binned(values, 3).tolist()[0][:2] == [2.0, -np.inf]
     assert np.isnan(binned(values, 3)[0, 2])
     assert binned(values, 6) is values
-
-
-def test_history_thins_itself_out() -> None:
-    history = History()
-    for step in range(5 * HISTORY_ROWS):
-        history.add(step, np.array([float(step)]))
-    assert len(history.rows) <= HISTORY_ROWS
-    assert history.steps[0] == 0
-    assert history.steps[-1] > 5 * HISTORY_ROWS - 20
-    assert [row[0] for row in history.rows] == history.steps
 
 
 def test_another_layer_is_judged_on_its_own() -> None:

@@ -119,7 +119,11 @@ class _FrameByFrame(ScriptedWorker):
 
 @pytest.mark.parametrize("name", ["chain-sigmoid", "cnn-tanh", "rnn-tanh", "indrnn-deep"])
 async def test_a_picture_is_small(name: str) -> None:
-    changes = {"training.steps": 60, "training.learning_rate": 0.05, "training.clip_norm": 1.0}
+    changes = {
+        "training.steps": 12 * len(VIEWS),
+        "training.learning_rate": 0.05,
+        "training.clip_norm": 1.0,
+    }
     worker = _FrameByFrame(frames=1)
     app = _CountingApp(name, changes, worker=worker)
     async with app.run_test(size=(120, 40)) as pilot:
