@@ -33,6 +33,7 @@ bench: $(VENV)/.tests $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.app_latency
 	$(BIN)/python -m tests.benchmarks.wire
 	$(BIN)/python -m tests.benchmarks.drawing
+	$(BIN)/python -m tests.benchmarks.soak
 
 picture: $(VENV)/.tests
 	$(BIN)/python -m tests.app.picture

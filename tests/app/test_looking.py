@@ -528,3 +528,16 @@ def test_ticks_stand_where_their_numbers_are(low: float, size: float, height: in
         value = float(label)
         upper = low + size - size / height * row
         assert upper - size / height * 1.01 - 1e-6 <= value <= upper + size / height * 0.01 + 1e-6
+
+
+async def test_a_stored_run_says_that_its_weights_are_gone() -> None:
+    scenario = load("rnn-tanh", {"training.steps": 0})
+    frames = list(Run(scenario).frames())
+    app = LabApp()
+    async with app.run_test(size=(160, 50)) as pilot:
+        await finished(pilot)
+        app.lab.show_stored(scenario, frames, "stored")
+        await pilot.press("o", "right")
+        await pilot.pause()
+        assert "keeps no weights" in " ".join(text(app).split())
+        assert "RMS" in text(app)

@@ -74,7 +74,7 @@ class WeightDriftView(View):
         if not self.fits(run):
             return self.note(size, "this run does not train: set training steps", self._ink("axis"))
         if not len(run.drift):
-            return self.note(size, "measuring", self._ink("axis"))
+            return self.note(size, "nothing measured", self._ink("axis"))
         curves = _curves(run)
         mark = _mark(run)
         legend = self._legend(curves, mark, size.width)

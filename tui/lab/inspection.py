@@ -124,9 +124,14 @@ class InspectionView(View, can_focus=True):
         return [strip.adjust_cell_length(size.width) for strip in strips]
 
     def _found(self, run: LiveRun) -> Inspection | str:
-        """What the engine found at the cursor, or why there is nothing to show of it."""
+        """What the engine found at the cursor, or why there is nothing to show of it.
+
+        A reason that is of no place holds for all of them.
+        """
         if run.recalled is not None and run.recalled is not run.latest:
             return "An earlier frame: single gradients are only looked at in the network as it is."
+        if run.inspected_at is None and run.inspected is not None:
+            return run.inspected
         if run.inspected is None or run.inspected_at is None or run.inspected_at[1:] != run.cursor:
             return "looking"
         return run.inspected

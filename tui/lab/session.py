@@ -142,7 +142,8 @@ class Session:
         self.state = State.STORED
         self.live = LiveRun(self._number, scenario, label)
         self.live.add(frames)
-        self.live.jacobian = self.live.weights = "a stored run keeps no weights: r runs it again"
+        gone = "a stored run keeps no weights: r runs it again"
+        self.live.jacobian = self.live.weights = self.live.inspected = gone
         self.live.jacobian_step = frames[-1].step
         self.live.weights_at = (frames[-1].step, self.live.layer)
 
