@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bars of one cell's eighths.
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
+#: Bars that even a few values are spread over.
+_FEWEST_BARS = 12
 #: Columns of the facts beside the histogram: at least, and as a share of the whole.
 _FACTS, _SHARE = 29, 0.55
 #: Columns that stand apart on the left for what is exactly zero.
@@ -149,7 +151,8 @@ class InspectionView(View, can_focus=True):
         tallest = max([gradients.zeros, *counts])
         columns_of = [(gradients.zeros, "zero")] * 2 + [(0, "zero")] * 3 if apart else []
         columns_of += [(count, "bar") for count in counts for _ in range(columns)]
-        head = f"{gradients.count:,} gradients ∂L/∂h"
+        head = f"{gradients.count:,} gradients"
+        head += " ∂L/∂h" if len(head) + 6 <= width else ""
         strips = [line_of(width, (head, self._ink("words")))]
         for floor in range(rows - 1, -1, -1):
             parts = [
@@ -264,16 +267,17 @@ def _of_network(found: Inspection | None, *, wide: bool) -> list[_Fact]:
 
 
 def _bars(gradients: Histogram, room: int) -> tuple[list[int], int, int]:
-    """Counts gathered into at most `room` bars: them, bins a bar has, and columns it takes."""
+    """Counts gathered into bars for `room` columns: them, the bins of a bar, and its columns."""
     import numpy as np
 
     if not len(gradients.counts):
         return [], 1, 1
+    most = min(room, max(_FEWEST_BARS, int(2.0 * math.sqrt(gradients.count))))
     per_bar = 1
     while True:
         first = gradients.first // per_bar
         places = (gradients.first + np.arange(len(gradients.counts))) // per_bar - first
-        if int(places[-1]) < room:
+        if int(places[-1]) < most:
             break
         per_bar += 1
     counts = np.bincount(places, gradients.counts).astype(int).tolist()
