@@ -84,7 +84,7 @@ async def test_c_comes_and_goes_and_v_finds_it() -> None:
         await pilot.press("v", "v", "v")
         assert picture.view.name_id == "compare"
         await pilot.press("v")
-        assert picture.view.name_id == "heatmap"
+        assert picture.view.name_id == "loss"
 
 
 @pytest.mark.parametrize("unicode", [True, False])
