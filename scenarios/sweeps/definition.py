@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,29 @@ def load_sweep(
     sweep = _with_samples(sweep, own, origins)
     sweep = _with_picture(sweep, own, origins)
     return _checked(sweep, origins)
+
+
+def sweep_over(
+    base: Scenario, axes: Sequence[Mapping[str, object]], *, x: str, y: str | None, source: str
+) -> Sweep:
+    """The product of these axes over `base`, each as an [[axes]] table of a sweep file.
+
+    `source` is what errors call it. Raises ScenarioError.
+    """
+    read = _axes({"axes": list(axes)}, source)
+    varied = " × ".join(FIELDS[field].title for field in (y, x) if field is not None)
+    sweep = Sweep(
+        name=f"{base.name}-map",
+        title=f"{varied[0].upper()}{varied[1:]}, {base.title}",
+        question=base.question,
+        source_text=base.source_text,
+        base=base,
+        axes=tuple(read),
+        x=x,
+        y=y,
+        origin=source,
+    )
+    return _checked(sweep, {axis.field: source for axis in read})
 
 
 def _axes(own: Mapping[str, object], shown: str) -> list[Axis]:

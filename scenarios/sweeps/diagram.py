@@ -41,6 +41,9 @@ class Point:
     decades: float | None = None
 
 
+_NOTHING = Point("empty")
+
+
 @dataclass(slots=True)
 class _Tally:
     """The cells of one place, so far."""
@@ -132,12 +135,18 @@ class Diagram:
         self._columns = _places(self.x)
         self._rows = {} if self.y is None else _places(self.y)
 
-    def add(self, cell: SweptCell) -> None:
-        """Count one more cell."""
+    def add(self, cell: SweptCell) -> tuple[int, int]:
+        """Count one more cell; its row and column."""
         panel = tuple(cell.values[axis.field] for axis in self._others)
         column = self._place(self.x, self._columns, cell)
         row = 0 if self.y is None else self._place(self.y, self._rows, cell)
         self._tallies.setdefault(panel, {}).setdefault((row, column), _Tally()).add(cell)
+        return row, column
+
+    def point(self, row: int, column: int, panel: tuple[Value, ...] = ()) -> Point:
+        """One place of a picture as it is now; `panel` holds the other axes' values."""
+        tally = self._tallies.get(panel, {}).get((row, column))
+        return _NOTHING if tally is None else tally.reduced(self.sweep.reduce)
 
     @staticmethod
     def _place(scale: Scale, places: dict[Value, int], cell: SweptCell) -> int:
@@ -149,12 +158,8 @@ class Diagram:
         height = 1 if self.y is None else len(self.y.values)
         found = []
         for key in product(*(axis.values for axis in self._others)):
-            tallies = self._tallies.get(key, {})
             rows = [
-                [
-                    tallies.get((row, column), _Tally()).reduced(self.sweep.reduce)
-                    for column in range(len(self.x.values))
-                ]
+                [self.point(row, column, key) for column in range(len(self.x.values))]
                 for row in range(height)
             ]
             fields = (axis.field for axis in self._others)

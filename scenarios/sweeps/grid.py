@@ -66,6 +66,19 @@ def cells_of(sweep: Sweep) -> Iterator[Cell]:
             index += 1
 
 
+def fineness(sweep: Sweep, index: int) -> int:
+    """0 for a cell of a product on every fourth value of each axis, 1 on every second, else 2."""
+    if sweep.combine != "product":
+        return 0
+    place = index // (1 if sweep.seeds is None else len(sweep.seeds.values))
+    stride = 4
+    for axis in reversed(sweep.varied):
+        place, step = divmod(place, len(axis.values))
+        while step % stride:
+            stride //= 2
+    return {4: 0, 2: 1, 1: 2}[stride]
+
+
 def points_of(sweep: Sweep) -> Iterator[dict[str, Value]]:
     """Every combination of values without its seeds, by dotted key."""
     fields = [axis.field for axis in sweep.varied]

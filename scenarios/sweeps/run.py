@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from scenarios.cells import CellResult, failed_cell
 from scenarios.schema import Value
 from scenarios.sweeps.axes import SEED
-from scenarios.sweeps.grid import Cell, cells_of
+from scenarios.sweeps.grid import Cell, cells_of, fineness
 from scenarios.sweeps.stack import Batch, batch_length, stack_key
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class SweepStore(Protocol):
 class SweepRun:
     """One sweep on one executor, stored if there is a store.
 
+    With `coarse_first` a grid fills in from every fourth value of each axis to all of them, and
+    all its cells are held at once.
+
     Attributes:
         sweep: what is run.
         executor: where.
@@ -75,11 +78,13 @@ class SweepRun:
         store: SweepStore | None = None,
         *,
         fresh: bool = False,
+        coarse_first: bool = False,
     ) -> None:
         self.sweep = sweep
         self.executor = executor
         self._store = store
         self._fresh = fresh
+        self._coarse_first = coarse_first
         self.sweep_id = 0
         self._stopping = False
         #: Cells under way, by key; several where axes give the same scenario twice.
@@ -114,7 +119,8 @@ class SweepRun:
 
     def _run(self) -> Iterator[SweptCell]:
         everything = cells_of(self.sweep)
-        while not self._stopping and (chunk := list(islice(everything, _CHUNK))):
+        size = self.sweep.cells if self._coarse_first else _CHUNK
+        while not self._stopping and (chunk := list(islice(everything, size))):
             left = yield from self._settled(chunk)
             for batch in self._batches(left):
                 while self.executor.full:
@@ -143,14 +149,15 @@ class SweepRun:
 
     def _batches(self, cells: list[Cell]) -> Iterator[Batch]:
         """Cells of one shape together, those of one seed next to each other, none twice."""
-        groups: dict[StackKey, dict[str, Cell]] = {}
+        groups: dict[tuple[int, StackKey], dict[str, Cell]] = {}
         for cell in cells:
             assert cell.scenario is not None
             others = self._pending.setdefault(cell.key, [])
             others.append(cell)
             if len(others) == 1:
-                groups.setdefault(stack_key(cell.scenario), {})[cell.key] = cell
-        for group in groups.values():
+                turn = fineness(self.sweep, cell.index) if self._coarse_first else 0
+                groups.setdefault((turn, stack_key(cell.scenario)), {})[cell.key] = cell
+        for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
             ordered = sorted(group.values(), key=_by_seed)
             length = _even_length(ordered, self.executor.workers)
             for start in range(0, len(ordered), length):
