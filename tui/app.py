@@ -19,7 +19,7 @@ from scenarios.errors import ScenarioError
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal
-from tui.modes import LAB, LEARN, MODES
+from tui.modes import LAB, LEARN, MAP, MODES
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
 from tui.wire import Wire
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from engine.frame import Frame
     from scenarios.scenario import Scenario
+    from scenarios.sweeps.worker import SweepWorker
     from scenarios.worker import Worker
     from tui.lab.screen import LabScreen
 
@@ -57,6 +58,12 @@ def _duel_provider() -> type[Provider]:
     from tui.palette import DuelProvider
 
     return DuelProvider
+
+
+def _sweep_provider() -> type[Provider]:
+    from tui.palette import SweepProvider
+
+    return SweepProvider
 
 
 def _page_provider() -> type[Provider]:
@@ -92,6 +99,7 @@ class NablascopeApp(App[None]):
     COMMANDS = App.COMMANDS | {
         _scenario_provider,
         _duel_provider,
+        _sweep_provider,
         _page_provider,
         _setting_provider,
     }
@@ -170,6 +178,12 @@ class NablascopeApp(App[None]):
         from scenarios.worker import Worker
 
         return Worker(self._worker_mode, self.store)
+
+    def make_sweep_worker(self) -> SweepWorker:
+        """A fresh sweep beside the app."""
+        from scenarios.sweeps.worker import SweepWorker
+
+        return SweepWorker(self._worker_mode, self.store)
 
     @property
     def output_pending(self) -> bool:
@@ -282,6 +296,15 @@ class NablascopeApp(App[None]):
         lesson = self.get_screen_stack(LEARN)[0]
         assert isinstance(lesson, LearnScreen)
         lesson.open_page(name)
+
+    def open_map(self, name: str) -> None:
+        """Open a sweep of the catalogue in the Map."""
+        from tui.map.screen import MapScreen
+
+        self.switch_mode(MAP)
+        screen = self.get_screen_stack(MAP)[0]
+        assert isinstance(screen, MapScreen)
+        screen.open_sweep(name)
 
     def run_scenario(self, name: str) -> None:
         """Run a scenario of the catalogue, in the Lab."""

@@ -75,7 +75,15 @@ Pin a run (p), choose another in the catalogue, and compare. Turn the weight sca
 keys and find the value where the line is level. Add layers. Swap sigmoid for relu.
 
 [b $accent]The screens[/]  (the tabs at the top)
-[b]G[/] the Lab, [b]L[/] the lesson. Each stays as it was left while you look at another.
+[b]G[/] the Lab, [b]M[/] the map, [b]R[/] the runs, [b]L[/] the lesson. Each stays as it was left \
+while you look at another.
+
+[b $accent]The map[/]  (M)
+Two settings across and up, the decades of every network between in the heatmap's colours, and \
+theory's critical line over them. Space fills it in, stops, and goes on; tab leads to the \
+controls: what it is a map of, its sides, how many seeds. The arrow keys move over the points, \
+Enter runs one in the Lab. z marks a corner, z at another corner zooms in, Z zooms out. Every \
+point is kept in the run store, where nablascope sweep finds it too.
 
 [b $accent]The lesson[/]  (L)
 Why gradients vanish and explode, a page at a time. Left and right turn a page's knob, tab takes \

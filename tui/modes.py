@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tui.app import NablascopeApp
 
 LAB = "lab"
+MAP = "map"
 RUNS = "runs"
 LEARN = "learn"
 
@@ -34,6 +35,12 @@ def _lab(app: NablascopeApp) -> Screen[Any]:
     return LabScreen(app.first_scenario(), app.size)
 
 
+def _map(app: NablascopeApp) -> Screen[Any]:
+    from tui.map.screen import MapScreen
+
+    return MapScreen(app.lab.scenario, app.size)
+
+
 def _runs(app: NablascopeApp) -> Screen[Any]:
     from tui.runs.screen import RunsScreen
 
@@ -48,6 +55,7 @@ def _learn(app: NablascopeApp) -> Screen[Any]:
 
 MODES = (
     Mode(LAB, "Lab", "G", "The gradient lab: one network, live", _lab),
+    Mode(MAP, "Map", "M", "A sweep over two settings as a phase diagram", _map),
     Mode(RUNS, "Runs", "R", "What was run: look through it, open, compare, tidy up", _runs),
     Mode(LEARN, "Learn", "L", "The lesson, from the first question on", _learn),
 )

@@ -1,4 +1,4 @@
-"""The command palette's way to every scenario, page of the lesson and setting, from any screen."""
+"""The command palette's way to every scenario, sweep, page and setting, from any screen."""
 
 from __future__ import annotations
 
@@ -73,6 +73,18 @@ class DuelProvider(_Goals):
         for entry in DUELS.entries():
             run = partial(app.open_duel, entry.name)
             yield _Goal(f"Duel: {entry.title}", entry.name, entry.question, run)
+
+
+class SweepProvider(_Goals):
+    """Opens a sweep of the catalogue in the Map."""
+
+    def goals(self, app: NablascopeApp) -> Iterator[_Goal]:
+        """One for each."""
+        from scenarios.sweeps.catalogue import entries
+
+        for entry in entries():
+            opened = partial(app.open_map, entry.name)
+            yield _Goal(f"Map {entry.title}", entry.name, entry.question, opened)
 
 
 class PageProvider(_Goals):

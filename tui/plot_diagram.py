@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
     from scenarios.schema import Value
     from scenarios.sweeps.diagram import Diagram, Panel, Point, TheoryLine
 
-#: The most characters a column, and lines a row, may take.
+#: The most characters that a column may take, and lines that all rows may.
 _WIDEST = 6
 _MOST_LINES = 32
 
-_FAILED = "?"
+#: Stands for a point none of whose cells could be run.
+FAILED = "?"
+
+#: Levels of points that have no number.
+STATE_LEVELS = {"dead": scale.ZERO, "overflow": scale.OVERFLOW}
 
 #: Columns that the legend takes on one line.
 _WIDE_LEGEND = 64
@@ -44,89 +49,121 @@ def diagram_text(
     """One picture with its axes, labels and legend, at most `columns` wide."""
     from rich.text import Text
 
-    labels = [""] if diagram.y is None else [shown(value) for value in diagram.y.values]
-    gutter = min(max(map(len, labels)), 20) + 1
-    across = _Side.fitting(len(diagram.x.values), columns - gutter - 1, _WIDEST)
-    up = _Side.fitting(len(labels), _MOST_LINES, 1)
-    # Numbers grow upwards, as on paper; names are read from the top.
-    rows = list(range(len(labels)))
-    if diagram.y is not None and diagram.sweep.axis(diagram.y.field).numeric:
-        rows.reverse()
-    shown_rows = [rows[place] for place in up.places]
+    layout = layout_of(diagram, columns - 1, _MOST_LINES)
     text = Text()
     if diagram.y is not None:
         text.append(f"{diagram.y.title}\n")
-    marks = _marks(diagram, line, across, shown_rows)
-    stroke = ("│" if unicode else "|") if line is None or line.across else ("─" if unicode else "_")
-    for number, row in enumerate(shown_rows):
-        text.append(f"{labels[row][: gutter - 1]:>{gutter - 1}} ")
-        for place, column in enumerate(across.places):
-            point = panel.rows[row][column]
-            character, style = _ink(point, colours)
-            for offset in range(across.width):
-                marked = (number, place * across.width + offset) in marks
+    marks = marks_of(diagram, line, layout)
+    stroke = stroke_of(line, unicode=unicode)
+    for number, row in enumerate(layout.rows):
+        text.append(layout.label(row))
+        for place, column in enumerate(layout.columns):
+            character, style = _ink(panel.rows[row][column], colours)
+            for offset in range(layout.width):
+                marked = (number, place * layout.width + offset) in marks
                 text.append(stroke if marked else character, style)
         text.append("\n")
-    text.append(" " * gutter + _ticks(diagram.x.values, across, columns - gutter) + "\n")
+    gutter = layout.gutter
+    text.append(" " * gutter + ticks(diagram.x.values, layout, columns - gutter) + "\n")
     text.append(" " * gutter + diagram.x.title + "\n")
     text.append_text(_legend(panel, line, stroke, columns, colours))
     return text
 
 
-class _Side:
-    """How the columns or rows of a diagram fall on the characters there are."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows and columns of a diagram fall on the characters there are.
 
-    def __init__(self, places: list[int], width: int) -> None:
-        self.places = places
-        self.width = width
+    Attributes:
+        labels: of every row of the diagram, by its number there.
+        gutter: characters for a label and the space after it.
+        columns, rows: those that are shown, from the left and from the top.
+        width, height: characters that each takes across and up.
+    """
 
-    @classmethod
-    def fitting(cls, count: int, room: int, widest: int) -> _Side:
-        """All of `count`, each up to `widest` wide; evenly picked ones where there is no room."""
-        if count <= room:
-            return cls(list(range(count)), max(1, min(widest, room // count)))
-        if room < 2:
-            return cls([0], 1)
-        return cls([round(i * (count - 1) / (room - 1)) for i in range(room)], 1)
+    labels: list[str]
+    gutter: int
+    columns: list[int]
+    rows: list[int]
+    width: int
+    height: int
+
+    def label(self, row: int) -> str:
+        """What stands before a row."""
+        return f"{self.labels[row][: self.gutter - 1]:>{self.gutter - 1}} "
+
+
+def layout_of(
+    diagram: Diagram, columns: int, lines: int, *, widest: int = _WIDEST, tallest: int = 1
+) -> Layout:
+    """All rows and columns where there is room; else evenly picked ones."""
+    labels = [""] if diagram.y is None else [shown(value) for value in diagram.y.values]
+    gutter = min(max(map(len, labels)), 20) + 1
+    across, width = _fitted(len(diagram.x.values), columns - gutter, widest)
+    up, height = _fitted(len(labels), lines, tallest)
+    # Numbers grow upwards, as on paper; names are read from the top.
+    rows = list(range(len(labels)))
+    if diagram.y is not None and diagram.sweep.axis(diagram.y.field).numeric:
+        rows.reverse()
+    return Layout(labels, gutter, across, [rows[place] for place in up], width, height)
+
+
+def _fitted(count: int, room: int, widest: int) -> tuple[list[int], int]:
+    """Which of `count` are shown, and how wide each is."""
+    if count <= room:
+        return list(range(count)), max(1, min(widest, room // count))
+    if room < 2:
+        return [0], 1
+    return [round(i * (count - 1) / (room - 1)) for i in range(room)], 1
 
 
 def _ink(point: Point, colours: Colours) -> tuple[str, Style]:
+    """A point's character, and its colours."""
     from rich.style import Style
 
     if point.state == "failed":
-        return _FAILED, Style()
-    if point.decades is not None:
-        level = scale.level_of(point.decades)
-    else:
-        states = {"dead": scale.ZERO, "overflow": scale.OVERFLOW}
-        level = states.get(point.state, scale.EMPTY)
+        return FAILED, Style()
+    level = level_of(point)
     return scale.character(level), scale.cell_style(level, colours)
 
 
-def _marks(
-    diagram: Diagram, line: TheoryLine | None, across: _Side, shown_rows: Sequence[int]
-) -> set[tuple[int, int]]:
+def level_of(point: Point) -> int:
+    """A point's level on the heatmap's scale; a failed one is as empty as one yet to come."""
+    if point.decades is not None:
+        return scale.level_of(point.decades)
+    return STATE_LEVELS.get(point.state, scale.EMPTY)
+
+
+def stroke_of(line: TheoryLine | None, *, unicode: bool) -> str:
+    """What theory's line is drawn with."""
+    if line is None or line.across:
+        return "│" if unicode else "|"
+    return "─" if unicode else "_"
+
+
+def marks_of(diagram: Diagram, line: TheoryLine | None, layout: Layout) -> set[tuple[int, int]]:
     """Where the theory line goes: (line of the picture, character)."""
     marks: set[tuple[int, int]] = set()
     if line is None:
         return marks
+    width, height = layout.width, layout.height
     if line.across:
-        values = [float(diagram.x.values[column]) for column in across.places]
-        for number, row in enumerate(shown_rows):
+        values = [float(diagram.x.values[column]) for column in layout.columns]
+        for number, row in enumerate(layout.rows):
             for border in line.scales[row]:
                 place = _position(values, border)
                 if place is not None:
-                    last = len(values) * across.width - 1
-                    marks.add((number, min(last, int((place + 0.5) * across.width))))
+                    column = min(len(values) * width - 1, int((place + 0.5) * width))
+                    marks.update((number * height + offset, column) for offset in range(height))
         return marks
     assert diagram.y is not None
-    values = [float(diagram.y.values[row]) for row in shown_rows]
-    for place, column in enumerate(across.places):
+    values = [float(diagram.y.values[row]) for row in layout.rows]
+    for place, column in enumerate(layout.columns):
         for border in line.scales[column]:
-            height = _position(values, border)
-            if height is not None:
-                first = place * across.width
-                marks.update((round(height), first + offset) for offset in range(across.width))
+            position = _position(values, border)
+            if position is not None:
+                number = min(len(values) * height - 1, int((position + 0.5) * height))
+                marks.update((number, place * width + offset) for offset in range(width))
     return marks
 
 
@@ -138,14 +175,14 @@ def _position(values: Sequence[float], wanted: float) -> float | None:
     return None
 
 
-def _ticks(values: Sequence[Value], across: _Side, room: int) -> str:
+def ticks(values: Sequence[Value], layout: Layout, room: int) -> str:
     """Labels under their columns: every one, or every second, ... whichever first leaves room."""
-    labels = [shown(values[column]) for column in across.places]
+    labels = [shown(values[column]) for column in layout.columns]
     for stride in range(1, len(labels) + 1):
         line = ""
         for place in range(0, len(labels), stride):
             label = labels[place]
-            middle = place * across.width + (across.width - len(label)) // 2
+            middle = place * layout.width + (layout.width - len(label)) // 2
             start = max(0, min(middle, room - len(label)))
             if line and start < len(line) + 2:
                 break
@@ -187,7 +224,7 @@ def _legend(
             text.append(character * 2, scale.cell_style(level, colours))
             text.append(f" {words}")
     if "failed" in states:
-        text.append(f"\n{_FAILED * 2} failed")
+        text.append(f"\n{FAILED * 2} failed")
     if line is not None and line.reason is None:
         words = textwrap.fill(f"{stroke} {line.meaning}", columns, subsequent_indent="  ")
         text.append(f"\n{words}")

@@ -16,6 +16,8 @@ from scenarios.sweeps.run import SweptCell
 from scenarios.threads import cores
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scenarios.store.store import Store
     from scenarios.sweeps.definition import Sweep
     from scenarios.sweeps.diagram import TheoryLine
@@ -57,10 +59,13 @@ class SweepWorker:
 
     Args:
         mode: "process" keeps keys quick; "thread" spares tests a process.
+        store: the file of the run store, None to store nothing.
     """
 
-    def __init__(self, mode: Literal["process", "thread"] = "process") -> None:
-        self._mode = mode
+    def __init__(
+        self, mode: Literal["process", "thread"] = "process", store: Path | None = None
+    ) -> None:
+        self._mode, self._store = mode, store
         self._connection: Connection | None = None
         self._process: Process | None = None
 
@@ -80,7 +85,7 @@ class SweepWorker:
             self._connection = self._process.connection
         # If the process is gone already, the next poll finds out.
         with suppress(OSError):
-            self._connection.send(sweep)
+            self._connection.send((sweep, self._store))
 
     def stop(self) -> None:
         """Start no more cells; those under way are finished and stored."""
@@ -128,12 +133,12 @@ def serve(connection: Connection) -> None:
 def _serve(connection: Connection) -> None:
     # The app's end closes at any moment, between two cells or in the middle of one.
     with connection, suppress(EOFError, OSError):
-        sweep = connection.recv()
+        sweep, place = connection.recv()
         stopping = threading.Event()
         listener = threading.Thread(target=_listen, args=(connection, stopping), daemon=True)
         listener.start()
         try:
-            _run(sweep, connection.send, stopping)
+            _run(sweep, place, connection.send, stopping)
         finally:
             # The app lets go when it has heard the last word.
             listener.join()
@@ -146,7 +151,9 @@ def _listen(connection: Connection, stopping: threading.Event) -> None:
     stopping.set()
 
 
-def _run(sweep: Sweep, send: Callable[[Message], None], stopping: threading.Event) -> None:
+def _run(
+    sweep: Sweep, place: Path | None, send: Callable[[Message], None], stopping: threading.Event
+) -> None:
     from scenarios.failures import describe
     from scenarios.store.errors import StoreError
     from scenarios.sweeps.diagram import Diagram, theory_line
@@ -157,7 +164,7 @@ def _run(sweep: Sweep, send: Callable[[Message], None], stopping: threading.Even
         try:
             diagram = Diagram(sweep)
             send(Theory(theory_line(diagram, diagram.panels()[0])))
-            store = _opened(send)
+            store = None if place is None else _opened(place, send)
             if store is not None:
                 stack.enter_context(store)
             workers = None if gpus_of(sweep.base.run.device) else max(1, cores() - 1)
@@ -177,12 +184,12 @@ def _run(sweep: Sweep, send: Callable[[Message], None], stopping: threading.Even
     send(Ended())
 
 
-def _opened(send: Callable[[Message], None]) -> Store | None:
+def _opened(place: Path, send: Callable[[Message], None]) -> Store | None:
     from scenarios.store.errors import StoreError
     from scenarios.store.store import Store
 
     try:
-        store = Store.open()
+        store = Store.open(place)
     except StoreError as error:
         send(Noted(f"{error}; nothing is stored"))
         return None

@@ -28,6 +28,7 @@ from tui.app import NablascopeApp
 from tui.terminal import Colours
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+SWEEPS = Path(__file__).parent / "sweeps"
 
 
 class ScriptedWorker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,8 @@ MODES = pytest.mark.parametrize("mode", ["thread", "process"])
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "runs.sqlite"
-    monkeypatch.setenv("NABLASCOPE_STORE", str(path))
-    return path
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "runs.sqlite"
 
 
 def small() -> Scenario:
@@ -82,7 +80,7 @@ def test_a_grid_fills_in_from_coarse_to_fine() -> None:
 
 @MODES
 def test_cells_arrive_and_are_stored(mode: Any, store: Path) -> None:
-    worker = SweepWorker(mode)
+    worker = SweepWorker(mode, store)
     worker.start(over())
     first, *rest = messages = heard(worker, ended)
     assert isinstance(first, Theory) and first.line is not None and first.line.across
@@ -102,7 +100,7 @@ def test_cells_arrive_and_are_stored(mode: Any, store: Path) -> None:
 def test_a_stopped_sweep_keeps_what_it_has_and_goes_on(mode: Any, store: Path) -> None:
     many = {"field": "init.recurrent_scale", "linspace": {"from": 0.5, "to": 2.0, "count": 400}}
     # Every depth is a stack of its own, so that there is something left to stop.
-    worker = SweepWorker(mode)
+    worker = SweepWorker(mode, store)
     worker.start(over(STEPS, many))
     before = heard(worker, lambda messages: len(cells(messages)) > 0)
     worker.stop()
@@ -114,7 +112,7 @@ def test_a_stopped_sweep_keeps_what_it_has_and_goes_on(mode: Any, store: Path) -
 
 
 def test_a_sweep_let_go_of_stores_the_cells_under_way(store: Path) -> None:
-    worker = SweepWorker()
+    worker = SweepWorker("process", store)
     worker.start(over())
     heard(worker, lambda messages: len(cells(messages)) > 0)
     process = worker._process
@@ -127,7 +125,7 @@ def test_a_sweep_let_go_of_stores_the_cells_under_way(store: Path) -> None:
 
 
 def test_a_killed_process_is_one_line(store: Path) -> None:
-    worker = SweepWorker()
+    worker = SweepWorker("process", store)
     worker.start(over())
     assert worker._process is not None
     os.kill(worker._process._popen.pid, signal.SIGKILL)
@@ -136,18 +134,12 @@ def test_a_killed_process_is_one_line(store: Path) -> None:
     )
 
 
-@pytest.fixture
-def no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def test_without_a_store_it_runs_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    monkeypatch.setenv("NABLASCOPE_STORE", str(file / "runs.sqlite"))
-    yield file
-
-
-def test_without_a_store_it_runs_all_the_same(no_store: Path) -> None:
-    worker = SweepWorker("thread")
+    worker = SweepWorker("thread", file / "runs.sqlite")
     worker.start(over())
     messages = heard(worker, ended)
     (noted,) = [message for message in messages if isinstance(message, Noted)]
-    assert noted.line.startswith(str(no_store)) and noted.line.endswith("nothing is stored")
+    assert noted.line.startswith(str(file)) and noted.line.endswith("nothing is stored")
     assert len(cells(messages)) == 20

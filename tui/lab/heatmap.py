@@ -14,6 +14,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis, scale
+from tui.lab.legend import legend
 from tui.lab.plot import GUTTER, ends_of
 from tui.lab.view import View
 from tui.strips import line_of
@@ -85,7 +86,16 @@ class GradientHeatmap(View):
         span = run.frame.log10_grad_h.shape[1 if run.recurrent else 0]
         text = axis.x_labels(width, span, *ends_of(run.recurrent, span, width))
         strips.append(line_of(size.width, (" " * GUTTER, axis_style), (text, axis_style)))
-        strips.append(self._legend(size.width, levels, axis_style))
+        strips.append(
+            legend(
+                size.width,
+                {int(level) for level in (scale.ZERO, scale.OVERFLOW) if (levels == level).any()},
+                indent=GUTTER,
+                blank=self._halves,
+                ink=lambda level: self._style(level, level),
+                words=axis_style,
+            )
+        )
         return strips
 
     def _label(self, text: str, style: Style) -> Strip:
@@ -187,26 +197,6 @@ class GradientHeatmap(View):
                 style = scale.half_style(upper, lower, self.colours)
             self._styles[upper, lower] = style
         return style
-
-    def _legend(self, width: int, levels: NDArray[np.int8], style: Style) -> Strip:
-        """The scale with its limits in decades, and what has no number if there is any."""
-        roomy = width >= 70
-        # Where the whole scale does not fit, its outermost levels go without a number.
-        limits = scale.NAMED_LIMITS if width >= 46 else scale.NAMED_LIMITS[1:-1]
-        parts: list[tuple[str, Style]] = [(" " * GUTTER if roomy else "", style)]
-        for level, tone in enumerate(scale.LEVELS):
-            if tone.low in limits:
-                parts.append((f"{tone.low:+.0f}" if self._halves else f" {tone.low:.0f} ", style))
-            if scale.is_named(level, limits) or (roomy and self._halves):
-                ink = " " if self._halves else tone.character
-                parts.append((ink, self._style(level, level)))
-        parts.append((" decades" if roomy else "", style))
-        for level, words in ((scale.ZERO, "exact zero"), (scale.OVERFLOW, "overflow")):
-            if (levels == level).any():
-                parts.append((" ", style))
-                parts.append((scale.character(level), self._style(level, level)))
-                parts.append((f" {words}", style))
-        return line_of(width, *parts)
 
 
 class TrainingHeatmap(GradientHeatmap):
