@@ -3,12 +3,14 @@
 Lavin and Gray 2016, eq. 8: a tile of 4x4 outputs is A^T ((G w G^T) * (B^T d B)) A, where d is the
 6x6 patch of inputs that it sees and * is elementwise. Summed over channels, that product is 36
 matrix products; the transforms are small matrix products themselves, one side at a time, and read
-overlapping patches where they lie. Gradients are the transposes of the same three maps.
+overlapping patches where they lie. dL/dw takes the transposes of the same maps; dL/dx is such a
+convolution itself, with the mirrored kernel.
 
-The interpolation points 0, +-1/sqrt(2), +-sqrt(2) and infinity keep float32's rounding several
-times smaller than the customary 0, +-1, +-2 (on points: Barabasz et al. 2020). An error is small
-beside its tile's largest value, not beside each pixel: where a patch is all zero beside one that is
-not, im2col gives an exact 0 and this a rounding.
+The interpolation points 0, +-1/sqrt(2), +-sqrt(2) and infinity have half the rounding of the
+customary 0, +-1, +-2 (on points: Barabasz et al. 2020): in float32, with 64 channels, 8e-7 of the
+result's norm, where im2col has 3e-7. An error is small beside its tile's largest value, not beside
+each pixel: where a patch is all zero beside one that is not, im2col gives an exact 0 and this a
+rounding.
 """
 
 from __future__ import annotations
