@@ -41,6 +41,8 @@ def pictures(program: Program, seconds: float) -> list[int]:
 
 def main() -> None:
     """Print the table."""
+    from scenarios.scenario import load
+    from tui.lab.live import LiveRun
     from tui.lab.views import VIEWS
 
     parser = argparse.ArgumentParser(description="Bytes of a live picture.")
@@ -54,7 +56,8 @@ def main() -> None:
         program = Program(APP.format(name=name), (columns, rows))
         program.wait_for("running", 60.0)
         program.drain(3.0)
-        for number, view in enumerate(VIEWS):
+        run = LiveRun(0, load(name, {"training.steps": 1_000_000}))
+        for number, view in enumerate(view for view in VIEWS if view.fits(run)):
             if number:
                 program.write(b"v")
                 program.drain(1.0)

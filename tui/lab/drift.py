@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from rich.style import Style
 from textual.geometry import Size
@@ -18,8 +18,12 @@ from tui.strips import line_of, strip_of
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
+    from tui.lab.canvas import Cells
     from tui.lab.live import LiveRun
     from tui.terminal import Colours
+
+#: A curve's cells, and the columns and rows of its markers.
+Line: TypeAlias = "tuple[Cells, list[tuple[int, int]]]"
 
 #: What the axis spans at least, as a share of the largest value.
 _LEAST = 0.05
@@ -50,8 +54,11 @@ class WeightDriftView(View):
         super().__init__(colours=colours, unicode=unicode)
         self._range = axis.LooseRange()
         self._range_of: tuple[int, int] | None = None
+        self._drawn: list[Line] = []
+        self._drawn_for: tuple[object, ...] = ()
 
-    def fits(self, run: LiveRun) -> bool:
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
         return run.scenario.training.steps > 0
 
     def title(self, run: LiveRun) -> str:
@@ -65,7 +72,7 @@ class WeightDriftView(View):
             of = "weight scale of all layers"
         depth = run.scenario.network.depth
         where = f", layer {run.layer}" if run.recurrent and depth > 1 else ""
-        return f"{of}{where}, at {len(run.drift)} steps ({100 * SHARE:.0f}% of time)"
+        return f"{of}{where}, measured in {100 * SHARE:.0f}% of time"
 
     def draw(self, size: Size) -> list[Strip]:
         run = self.run
@@ -110,6 +117,37 @@ class WeightDriftView(View):
         reach: int,
         limits: tuple[float, float],
     ) -> None:
+        count, newest = 2 * canvas.width, run.losses.newest
+        done = newest == run.scenario.training.steps
+        # A curve is drawn anew when it has come one column further, not at every measurement.
+        key = (
+            run.number,
+            run.layer,
+            count,
+            canvas.height,
+            reach,
+            limits,
+            newest * count // reach,
+            done,
+        )
+        if key != self._drawn_for:
+            self._drawn = self._draw_lines(canvas, curves, run, reach, limits)
+            self._drawn_for = key
+        for number, (cells, marks) in enumerate(self._drawn):
+            ink = self._ink(f"curve-{number}")
+            canvas.lay(cells, ink)
+            for column, row in marks:
+                canvas.put(column, row, markers(self.unicode)[number], ink)
+
+    def _draw_lines(
+        self,
+        canvas: Canvas,
+        curves: dict[str, HostArray],
+        run: LiveRun,
+        reach: int,
+        limits: tuple[float, float],
+    ) -> list[Line]:
+        """Each curve's cells, and where it carries its marker."""
         import numpy as np
 
         from tui.lab.canvas import drawn
@@ -119,16 +157,18 @@ class WeightDriftView(View):
         # What was measured last counts until the next measurement.
         index = np.searchsorted(run.drift.steps, at, side="right") - 1
         beyond = at > run.losses.newest
+        lines = []
         for number, values in enumerate(curves.values()):
             line = np.where(beyond, np.nan, values[index])
-            ink = self._ink(f"curve-{number}")
             cells = drawn(line, canvas.width, canvas.height, count, limits, self.unicode)
-            canvas.lay(cells, ink)
-            for column in range(_APART // 2 + 3 * number, canvas.width, _APART):
-                value = float(line[2 * column])
-                if np.isfinite(value):
-                    row = axis.row_of(value, limits, canvas.height)
-                    canvas.put(column, row, markers(self.unicode)[number], ink)
+            columns = range(_APART // 2 + 3 * number, canvas.width, _APART)
+            marks = [
+                (column, axis.row_of(float(line[2 * column]), limits, canvas.height))
+                for column in columns
+                if np.isfinite(line[2 * column])
+            ]
+            lines.append((cells, marks))
+        return lines
 
     def _framed(self, canvas: Canvas, limits: tuple[float, float]) -> list[Strip]:
         line = self._ink("axis")

@@ -206,7 +206,8 @@ class TrainingHeatmap(GradientHeatmap):
     title_word = "over training"
     hint = "The same curve as above at every training step, the newest at the bottom."
 
-    def fits(self, run: LiveRun) -> bool:
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
         return run.recurrent and run.scenario.training.steps > 0
 
     def over_training(self, run: LiveRun) -> bool:

@@ -16,6 +16,7 @@ from tui.lab.view import View
 from tui.strips import line_of, strip_of
 
 if TYPE_CHECKING:
+    from tui.lab.canvas import Cells
     from tui.lab.live import LiveRun
     from tui.terminal import Colours
 
@@ -45,9 +46,12 @@ class LossView(View):
         super().__init__(colours=colours, unicode=unicode)
         self._range = axis.LooseRange()
         self._range_of: int | None = None
+        self._drawn: Cells = ()
+        self._drawn_for: tuple[object, ...] = ()
         self._markers = "◆+" if unicode else "o+"
 
-    def fits(self, run: LiveRun) -> bool:
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
         return run.scenario.training.steps > 0
 
     def title(self, run: LiveRun) -> str:
@@ -106,9 +110,17 @@ class LossView(View):
             column = axis.column_of(run.recalled.step + 1, reach + 1, canvas.width)
             for row in range(canvas.height):
                 canvas.put(column, row, "│", self._ink("cursor"))
-        values = run.losses.values(reach)
-        cells = drawn(values, canvas.width, canvas.height, len(values), limits, self.unicode)
-        canvas.lay(cells, self._ink("batch"))
+        newest, per_bin = run.losses.newest, run.losses.per_bin
+        size = (canvas.width, canvas.height)
+        column = newest * 2 * canvas.width // reach
+        done = newest == run.scenario.training.steps
+        # Drawn anew when it has come one column further, not for every step.
+        key = (run.number, size, column, per_bin, reach, limits, done)
+        if key != self._drawn_for:
+            values = run.losses.values(reach)
+            self._drawn = drawn(values, *size, len(values), limits, self.unicode)
+            self._drawn_for = key
+        canvas.lay(self._drawn, self._ink("batch"))
 
     def _draw_held_out(
         self, canvas: Canvas, run: LiveRun, reach: int, limits: tuple[float, float]

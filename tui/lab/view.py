@@ -60,7 +60,8 @@ class View(StripWidget):
     def title(self, run: LiveRun) -> str:
         """What the axes of the picture are, in a few words."""
 
-    def fits(self, run: LiveRun) -> bool:
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
         """Whether it has anything to show of this run; the key `v` passes over one that has not."""
         return True
 
