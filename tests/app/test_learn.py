@@ -255,7 +255,7 @@ async def test_keys_answer_while_a_page_is_computed(monkeypatch: pytest.MonkeyPa
 
 async def test_help_knows_the_lesson() -> None:
     app = LabApp()
-    async with app.run_test(size=(100, 90)) as pilot:
+    async with app.run_test(size=(100, 130)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
         assert "The lesson" in text(app)

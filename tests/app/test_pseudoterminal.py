@@ -15,7 +15,7 @@ def test_a_session_at_a_terminal(tmp_path: Path) -> None:
         terminal.wait_for("finished", "vanishing", "layer 10, loss")
         # Another activation, by the controls.
         terminal.press("\t", "down", "right")
-        terminal.wait_for("activation=tanh", "healthy", "finished")
+        terminal.wait_for("◂ tanh ▸", "healthy", "finished")
         # A value that is not allowed.
         terminal.press("down", "0", "enter")
         terminal.wait_for("from 1 to 10000")

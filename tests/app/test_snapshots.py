@@ -83,9 +83,13 @@ async def palette(pilot: Pilot[Any]) -> None:
     await pilot.press("ctrl+p")
     box = pilot.app.screen.query_one(Input)
     box.cursor_blink = False
-    await pilot.press(*"run rnn")
-    await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count >= 8)
-    await pilot.pause(0.3)
+    await pilot.press(*"run rnn-tanh")
+    commands = pilot.app.screen.query_one("CommandList")
+    shown = 0
+    # Hits come in one by one: all are there once no more have come for a while.
+    while not shown or commands.option_count != shown:
+        shown = commands.option_count
+        await pilot.pause(0.5)
 
 
 @both_sizes

@@ -30,7 +30,7 @@ def test_opens_runs_and_resizes(server: Server, term: str) -> None:
         terminal.wait_for("catalogue", "controls")
         terminal.wait_for("finished", "vanishing", "layer 10, loss")
         terminal.press("\t", "down", "right")
-        terminal.wait_for("activation=tanh", "healthy", "finished")
+        terminal.wait_for("◂ tanh ▸", "healthy", "finished")
         terminal.resize(50, 15)
         terminal.wait_for("needs 60 columns")
         terminal.resize(120, 40)

@@ -143,6 +143,8 @@ def documents(draw: st.DrawFn) -> dict[str, dict[str, object]]:
         document["network"].pop("dense", None)
     if document["network"].get("residual") or document["network"].get("dense"):
         document["network"]["depth"] = 3
+    if document["network"].get("convolution") == "winograd":
+        document["network"]["kernel_size"] = 3
     if scheme == "delta_orthogonal":
         document["task"]["image_channels"] = document["network"]["hidden_size"] = 4
     if scheme == "recurrent_range":
