@@ -19,7 +19,6 @@ from tests.app.support import (
     drawn,
     finished,
     linearised,
-    until,
     weighed,
 )
 from tui.terminal import Colours
