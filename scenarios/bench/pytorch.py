@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -176,15 +177,15 @@ class PyTorch:
         return ((1.0 - z) * n + z * before[0],)
 
 
-class Way:
+class Way(ABC):
     """One way of doing the whole work; a `Rival`."""
 
     def __init__(self, peer: PyTorch) -> None:
         self.peer = peer
         self._norms: Tensor | None = None
 
-    def __call__(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __call__(self) -> None: ...
 
     @property
     def gradients(self) -> dict[str, HostArray]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from scenarios.papers.catalogue import entries, names
 from scenarios.threads import one_thread
-from tui.commands.console import paragraph, styled, width, write
+from tui.commands.console import styled, write
 from tui.commands.interrupt import Interrupt
+from tui.commands.listing import write_entries
 from tui.commands.options import checked_workers
 from tui.commands.storing import add_store, open_store, warn
 
@@ -58,7 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Run the set and report."""
     if args.set is None:
-        return _list(as_json=args.json)
+        closing = "nablascope reproduce NAME runs one and puts the paper's numbers beside ours."
+        write_entries(entries(), closing, as_json=args.json)
+        return 0
     # Before NumPy is imported: every process computes on one core.
     one_thread(os.environ)
     paper_set = _load(args)
@@ -113,21 +116,3 @@ def _load(args: argparse.Namespace) -> PaperSet:
         changes["run.device"] = args.device
         origins["run.device"] = "--device"
     return load_set(args.set, changes, args.only, overrides_source="--set", origins=origins)
-
-
-def _list(*, as_json: bool) -> int:
-
-    found = entries()
-    if as_json:
-        import json
-
-        print(json.dumps([entry._asdict() for entry in found], indent=2))
-        return 0
-    longest = max(len(entry.name) for entry in found)
-    for entry in found:
-        write(f"{styled(entry.name.ljust(longest), 'bold')}  {entry.title}")
-        indent = " " * (longest + 2)
-        write(styled(paragraph(entry.question, indent, min(width(), 100)), "dim"))
-    write()
-    write("nablascope reproduce NAME runs one and puts the paper's numbers beside ours.")
-    return 0

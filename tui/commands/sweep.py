@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from scenarios.errors import ScenarioError
 from scenarios.files import replacing
 from scenarios.threads import one_thread
-from tui.commands.console import paragraph, styled, width, write
+from tui.commands.console import styled, write
 from tui.commands.interrupt import Interrupt
+from tui.commands.listing import write_entries
 from tui.commands.options import checked_workers
 from tui.commands.output import check
 from tui.commands.storing import add_store, open_store
@@ -70,7 +71,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Run the sweep and report."""
     if args.sweep is None:
-        return _list(as_json=args.json)
+        from scenarios.sweeps.catalogue import entries
+
+        closing = "nablascope sweep NAME runs one and draws its phase diagram."
+        write_entries(entries(), closing, as_json=args.json)
+        return 0
     # Before NumPy is imported: every process computes on one core.
     one_thread(os.environ)
     sweep = _load(args)
@@ -216,22 +221,3 @@ def _say_where(kept: Store | None, run: SweepRun, exported: str | None) -> None:
         write(styled(f"nablascope export cells --sweep {number} writes them as CSV", "dim"))
     if exported is not None:
         write(f"written to {exported}")
-
-
-def _list(*, as_json: bool) -> int:
-    from scenarios.sweeps.catalogue import entries
-
-    found = entries()
-    if as_json:
-        import json
-
-        print(json.dumps([entry._asdict() for entry in found], indent=2))
-        return 0
-    longest = max(len(entry.name) for entry in found)
-    for entry in found:
-        write(f"{styled(entry.name.ljust(longest), 'bold')}  {entry.title}")
-        indent = " " * (longest + 2)
-        write(styled(paragraph(entry.question, indent, min(width(), 100)), "dim"))
-    write()
-    write("nablascope sweep NAME runs one and draws its phase diagram.")
-    return 0

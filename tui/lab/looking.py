@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -38,9 +39,9 @@ class LookingScreen(Screen[None]):
     _picture: Picture
     _timer: Timer
 
+    @abstractmethod
     def _show_run(self) -> None:
         """Draw what the session has by now."""
-        raise NotImplementedError
 
     def _look_again(self) -> None:
         self._show_run()
