@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ class Frame:
     evaluation_loss: float | None = None
     evaluation_accuracy: float | None = None
     learning_rate: float | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays, at least 1."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        arrays = [part for v in values for part in (v.values() if isinstance(v, dict) else [v])]
+        return max(sum(getattr(array, "nbytes", 0) for array in arrays), 1)
 
     @property
     def culprits(self) -> Culprits | None:

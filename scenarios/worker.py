@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from scenarios.runner import Run
     from scenarios.scenario import Scenario
 
-#: Frames kept for a reader that does not ask for them.
-_PENDING_FRAMES = 256
+#: Frames kept for a reader that does not ask for them, and what they may take together.
+_PENDING_FRAMES, _PENDING_BYTES = 256, 2 * 2**20
 
 _ENGINE_PROCESS = (
     "import sys; from multiprocessing.connection import Connection; "
@@ -336,7 +336,7 @@ class _Server:
         self._steps = max(0, self._steps - 1)
         frames = self._pending(Frames(self._run, [])).frames
         frames.append(frame)
-        del frames[:-_PENDING_FRAMES]
+        del frames[: -_most_pending(frame)]
         self._measure()
 
     def _measure(self, *, last: bool = False) -> None:
@@ -401,6 +401,11 @@ class _Server:
 
         self._prediction = predict(self._scenario)
         self._outbox.append(Predicted(self._run, self._prediction))
+
+
+def _most_pending(frame: Frame) -> int:
+    """How many frames like this one may wait."""
+    return max(1, min(_PENDING_FRAMES, _PENDING_BYTES // frame.nbytes))
 
 
 def serve(connection: Connection, store: str | None = None) -> None:

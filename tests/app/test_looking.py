@@ -26,7 +26,6 @@ from tui.lab.history import (
     FrameHistory,
     LossCurve,
     Thinned,
-    frame_bytes,
 )
 from tui.lab.inspection import InspectionView
 from tui.lab.live import LiveRun
@@ -458,8 +457,8 @@ def test_frames_are_kept_within_bounds() -> None:
     (frame,) = Run(load("rnn-tanh", {"training.steps": 0, "task.time_steps": 500})).frames()
     history = FrameHistory()
     history.add(0, frame)
-    assert history.most * frame_bytes(frame) <= KEPT_BYTES
-    assert frame_bytes(frame) == sum(
+    assert history.most * frame.nbytes <= KEPT_BYTES
+    assert frame.nbytes == sum(
         field.nbytes
         for field in (
             frame.log10_grad_h,

@@ -93,7 +93,8 @@ def test_a_dropped_connection_loses_no_finished_step_of_the_app(
     server: Server, tmp_path: Path
 ) -> None:
     store = tmp_path / "runs.sqlite"
-    line = f"{shlex.quote(SCRIPT)} adding-rnn --store {shlex.quote(str(store))}"
+    # More steps than it will ever get to.
+    line = f"{shlex.quote(SCRIPT)} adding-rnn --steps 1000000 --store {shlex.quote(str(store))}"
     with PseudoTerminal(server.command(line)) as terminal:
         # Longer than a run has to be looked at to be kept.
         _wait_for_frames(store, 3)

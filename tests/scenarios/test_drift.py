@@ -6,12 +6,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from engine.inspection import Inspection
 from scenarios.drift import SHARE, Drift
 from scenarios.runner import Run
 from scenarios.scenario import load
-from scenarios.worker import Drifted, Ended, Frames, Inspected, Message, Worker
+from scenarios.worker import (
+    _PENDING_FRAMES,
+    Drifted,
+    Ended,
+    Frames,
+    Inspected,
+    Message,
+    Worker,
+    _Server,
+)
 
 
 class Slow:
@@ -99,11 +109,13 @@ def test_the_worker_answers_a_look_and_says_why_it_cannot() -> None:
     assert isinstance(nowhere.found, str) and "no layer 1 with a step 99" in nowhere.found
 
 
-def test_what_nobody_asks_for_does_not_pile_up() -> None:
+@pytest.mark.parametrize(("room", "most"), [(2**21, _PENDING_FRAMES), (10_000, 25)])
+def test_what_nobody_asks_for_does_not_pile_up(
+    room: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from multiprocessing import Pipe
 
-    from scenarios.worker import _PENDING_FRAMES, _Server
-
+    monkeypatch.setattr("scenarios.worker._PENDING_BYTES", room)
     near, far = Pipe()
     server = _Server(far)
     server._begin(1, load("chain-sigmoid", {"training.steps": 3000}), False)
@@ -115,5 +127,7 @@ def test_what_nobody_asks_for_does_not_pile_up() -> None:
     frames = [m for m in server._outbox if isinstance(m, Frames)]
     drifted = [m for m in server._outbox if isinstance(m, Drifted)]
     assert len(frames) == len(drifted) == 1
-    assert len(frames[0].frames) == _PENDING_FRAMES
+    waiting = frames[0].frames
+    assert (len(waiting), waiting[-1].step) == (most, 2 * _PENDING_FRAMES + 49)
+    assert sum(frame.nbytes for frame in waiting) <= room
     assert len(drifted[0].sizes) <= _PENDING_FRAMES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import fields
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -60,15 +59,8 @@ class FrameHistory(Thinned["Frame"]):
 
     def add(self, step: int, item: Frame) -> None:
         if not self.steps:
-            self.most = min(max(KEPT_BYTES // frame_bytes(item), FEWEST_FRAMES), MOST_FRAMES)
+            self.most = min(max(KEPT_BYTES // item.nbytes, FEWEST_FRAMES), MOST_FRAMES)
         super().add(step, item)
-
-
-def frame_bytes(frame: Frame) -> int:
-    """Bytes of a frame's arrays, at least 1."""
-    values = [getattr(frame, field.name) for field in fields(frame)]
-    arrays = [part for v in values for part in (v.values() if isinstance(v, dict) else [v])]
-    return max(sum(getattr(array, "nbytes", 0) for array in arrays), 1)
 
 
 class LossCurve:
