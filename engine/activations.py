@@ -33,13 +33,13 @@ class Activation(ABC):
         hides_nan: whether `stepper` gives 0 for nan.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    formula: ClassVar[str]
-    max_slope: ClassVar[float]
-    monotone: ClassVar[bool] = True
-    flat_where_zero: ClassVar[bool] = False
-    hides_nan: ClassVar[bool] = False
+    name: str
+    title: str
+    formula: str
+    max_slope: float
+    monotone: bool = True
+    flat_where_zero: bool = False
+    hides_nan: bool = False
 
     @abstractmethod
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:

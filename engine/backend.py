@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from engine.activations import Activation
     from engine.arrays import HostArray
+    from engine.cuda.compiler import Compiler
+    from engine.layer import Layer
 
 _WAY_ON = "use --device cpu"
 
@@ -38,11 +41,29 @@ class Backend(ABC):
         dtype: float32 or float64, as a NumPy dtype.
         description: {"device", "name", "backend", "note"}, JSON-able; `note` says what `auto`
             passed over, None where nothing was.
+        compiler: what compiles kernels for the device; None on the CPU, which has none.
     """
 
     xp: ArrayModule
     dtype: np.dtype[Any]
     description: dict[str, str | None]
+    compiler: Compiler | None = None
+
+    def activation(self, activation: Activation) -> Activation:
+        """The activation as the device computes it: in single kernels if it has any."""
+        if self.compiler is None:
+            return activation
+        from engine.cuda.activations import fused
+
+        return fused(activation, self.compiler)
+
+    def layer(self, layer: type[Layer]) -> type[Layer]:
+        """The layer as the device runs it: its time loop in kernels if it has any."""
+        if self.compiler is None:
+            return layer
+        from engine.cuda.layers import on_device
+
+        return on_device(layer)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """An uninitialised array on the device."""
@@ -171,7 +192,10 @@ class CuPyBackend(Backend):
             properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         except Exception as error:
             raise DeviceError(f"cuda:{ordinal} does not work: {_line(error)}; {_WAY_ON}") from error
+        from engine.cuda.compiler import CuPyCompiler
+
         self.xp = cupy
+        self.compiler = CuPyCompiler(cupy)
         self.dtype = cupy.dtype(dtype)
         self._square = cupy.ReductionKernel(
             "T x", "T y", "x * x", "a + b", "y = a", "0", "nablascope_sum_squares"

@@ -177,7 +177,7 @@ class Layer(ABC):
         self.backend = backend
         self.arrays = arrays
         self.cells = cells
-        self.activation = ACTIVATIONS[self.fixed_activation or spec.activation]
+        self.activation = backend.activation(ACTIVATIONS[self.fixed_activation or spec.activation])
         self.probe = arrays.probe
         self._mask = arrays.shared["mask"].view("?")
         self.normaliser = None if spec.norm == "none" else Normaliser(spec.norm, arrays, backend)

@@ -76,7 +76,7 @@ class GatedRecurrence(MatrixRecurrence):
         shares, first = [], 0
         for squash, alike in groupby(self.squashes):
             part = slice(first, first + len(list(alike)))
-            first, phi = part.stop, ACTIVATIONS[squash]
+            first, phi = part.stop, self.backend.activation(ACTIVATIONS[squash])
             phi.slope(self.backend.xp, a[:, part], gates[:, part], slope[:, part])
             if self.statistics:
                 shares += [

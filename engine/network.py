@@ -83,8 +83,8 @@ class _NetworkPlan:
     parameters: dict[str, Shape]
 
 
-def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
-    layer_class = ARCHITECTURES[spec.kind].layer
+def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _NetworkPlan:
+    layer_class = _layer_class(spec, backend)
     layers: list[LayerPlan] = []
     shape = spec.input_shape
     shared: dict[str, Shape] = plan_dense(spec, cells) if spec.dense else {}
@@ -115,17 +115,24 @@ def _plan(spec: NetworkSpec, cells: int) -> _NetworkPlan:
     return _NetworkPlan(layers, shared, parameters)
 
 
+def _layer_class(spec: NetworkSpec, backend: Backend | None) -> type[Layer]:
+    layer = ARCHITECTURES[spec.kind].layer
+    return layer if backend is None else backend.layer(layer)
+
+
 def parameter_shapes(spec: NetworkSpec) -> dict[str, Shape]:
     """The shape of every parameter, without a stack axis."""
     return _plan(spec, 1).parameters
 
 
-def workspace_bytes(spec: NetworkSpec, cells: int = 1, slots: int = 0) -> int:
+def workspace_bytes(
+    spec: NetworkSpec, cells: int = 1, slots: int = 0, backend: Backend | None = None
+) -> int:
     """Bytes that `Network` allocates for `cells` stacked networks, input and target included.
 
-    `slots` is the optimiser's number of state arrays a parameter.
+    `slots` is the optimiser's number of state arrays a parameter. Without a backend it is the CPU.
     """
-    plan = _plan(spec, cells)
+    plan = _plan(spec, cells, backend)
     width = 8 if spec.dtype == "float64" else 4
     values = sum(prod(shape) for layer in plan.layers for shape in layer.own.values())
     values += sum(prod(shape) for shape in plan.shared.values())
@@ -192,10 +199,11 @@ class Network:
         self._loss = LOSSES[spec.loss]
         self._filled = True
         self.backend = backend
-        needed, available = workspace_bytes(spec, self.cells, slots), backend.available_bytes()
+        needed = workspace_bytes(spec, self.cells, slots, backend)
+        available = backend.available_bytes()
         if needed > available:
             raise MemoryShortage(needed, available)
-        plan = _plan(spec, self.cells)
+        plan = _plan(spec, self.cells, backend)
         self.parameters: dict[str, Array] = {}
         self._gradients: dict[str, Array] = {}
         own = self._allocate(plan)
@@ -203,7 +211,7 @@ class Network:
         shared = {name: backend.zeros((prod(shape),)) for name, shape in plan.shared.items()}
         shared["ones"].fill(1.0)
         self._grad, self._ones = shared["grad"], shared["ones"]
-        layer_class = ARCHITECTURES[spec.kind].layer
+        layer_class = _layer_class(spec, backend)
         steps = (self.cells, spec.depth, spec.time_steps)
         self._probe = Probe.zeros(steps, layer_class.gates, layer_class.points(spec))
         # One row a parameter, in the order of `_gradients`.

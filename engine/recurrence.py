@@ -49,11 +49,13 @@ class RecurrentLayer(Layer):
 
     Attributes:
         states: how many gradients travel back through time beside each other, dL/dh the first.
+        one_block: whether all steps are one block, as on a device whose loop is a single kernel.
         a: x_t W + b, then the pre-activations, then dL/da, (S, G, T, B, H).
     """
 
     recurrent: ClassVar[bool] = True
     states: ClassVar[int] = 1
+    one_block: ClassVar[bool] = False
 
     @property
     def _plain(self) -> bool:
@@ -292,13 +294,15 @@ class RecurrentLayer(Layer):
             for state in states:
                 state[:, count] = state[:, 0] if block.stop < steps else 0.0
             stop, resumed, force = block.stop, False, False
+            # After a departure the next is likely as far off: what runs beyond it is run again.
+            ahead = count
             while stop > start:
                 top = tuple(state[:, stop - start : stop - start + 1] for state in states)
                 if resumed:
                     scale = self._normalise(top, scale, force)
                 else:
                     scale = external.join(top, stop - 1, scale, fresh=stop == steps)
-                scale, low = external.reach(start, stop, scale, top)
+                scale, low = external.reach(max(start, stop - ahead), stop, scale, top)
                 run = tuple(state[:, low - start : stop - start + 1] for state in states)
                 self._backward_steps(
                     tuple(self.loop(part[:, low - start : stop - start]) for part in local),
@@ -320,6 +324,7 @@ class RecurrentLayer(Layer):
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
                     above = size[:, cut]
+                    ahead = 5 * (stop - low - cut) // 4 + 1 if cut else 2 * ahead
                 # A step reached inside the loop has its external part; one at its end has not.
                 stop, resumed = low + cut, cut > 0
 
@@ -583,5 +588,7 @@ def plan_recurrence(
 
 def block_length(layer: type[RecurrentLayer], spec: NetworkSpec, cells: int) -> int:
     """Time steps in one block."""
+    if layer.one_block:
+        return spec.time_steps
     values = cells * spec.batch_size * spec.hidden_size * max(1, len(layer.gates))
     return max(1, min(spec.time_steps, _BLOCK_VALUES // values))

@@ -27,15 +27,15 @@ class GRULayer(GatedRecurrence):
     forget_gate: ClassVar[str | None] = "z"
     fixed_activation: ClassVar[str | None] = "tanh"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        plan = plan_matrix_recurrence(GRULayer, spec, input_shape, cells)
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        plan = plan_matrix_recurrence(cls, spec, input_shape, cells)
         steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
         plan.own["gates"] = (cells, 3, steps, batch, size)
         # h U_n + c on the way forward, its gradient on the way back.
         plan.own["recalled"] = (cells, steps, batch, size)
         for name in ("slope_recalled", "kept"):
-            plan.shared[name] = (cells, block_length(GRULayer, spec, cells), batch, size)
+            plan.shared[name] = (cells, block_length(cls, spec, cells), batch, size)
         if spec.bias:
             plan.shared["repeated_c"] = (cells, batch, size)
             plan.biases["c"] = (size,)

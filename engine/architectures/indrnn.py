@@ -21,9 +21,9 @@ class IndRNNLayer(RecurrentLayer):
     hop_role: ClassVar[Role] = "vector"
     hop_weight: ClassVar[str] = "u"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, shared = plan_recurrence(IndRNNLayer, spec, cells)
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        own, shared = plan_recurrence(cls, spec, cells)
         shared["repeated_u"] = (cells, spec.batch_size, spec.hidden_size)
         inputs, size = prod(input_shape), spec.hidden_size
         last = index == spec.depth - 1

@@ -27,15 +27,15 @@ class LSTMLayer(GatedRecurrence):
     states: ClassVar[int] = 2
     fixed_activation: ClassVar[str | None] = "tanh"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        plan = plan_matrix_recurrence(LSTMLayer, spec, input_shape, cells)
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        plan = plan_matrix_recurrence(cls, spec, input_shape, cells)
         steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
         plan.own["gates"] = (cells, 4, steps, batch, size)
         plan.own["c"] = (cells, steps + 1, batch, size)
         plan.own["tanh_c"] = (cells, steps, batch, size)
         for name in ("slope_c", "grad_c"):
-            plan.shared[name] = (cells, block_length(LSTMLayer, spec, cells), batch, size)
+            plan.shared[name] = (cells, block_length(cls, spec, cells), batch, size)
         return plan
 
     def _forward_steps(self, block: slice) -> None:

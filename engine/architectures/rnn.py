@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class RNNLayer(MatrixRecurrence):
     """The same U at every step, so that the gradient meets U^t."""
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        return plan_matrix_recurrence(RNNLayer, spec, input_shape, cells)
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        return plan_matrix_recurrence(cls, spec, input_shape, cells)
 
     def _forward_steps(self, block: slice) -> None:
         weight = self.cell(self.arrays.parameters["U"])

@@ -138,7 +138,7 @@ def stack_length(scenario: Scenario, backend: Backend) -> int:
         wanted = min(_GPU_BYTES, backend.available_bytes() // 2)
     length = 1
     # A cell of a wide stack takes less than a lone one: scratch is shared.
-    while length < _MOST_CELLS and workspace_bytes(spec, 2 * length, states) <= wanted:
+    while length < _MOST_CELLS and workspace_bytes(spec, 2 * length, states, backend) <= wanted:
         length *= 2
     return length
 

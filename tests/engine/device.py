@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.backend import NumPyBackend
+from engine.cuda.compiler import Compiler
 
 
 class DeviceArray(np.ndarray):
@@ -60,11 +61,12 @@ class DeviceModule:
 
 
 class DeviceBackend(NumPyBackend):
-    """Computes on `DeviceArray`s."""
+    """Computes on `DeviceArray`s, with kernels if there is something to compile them with."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, compiler: Compiler | None = None) -> None:
         super().__init__(dtype)
         self.xp: Any = DeviceModule()
+        self.compiler = compiler
 
     def to_host(self, array):
         assert isinstance(array, DeviceArray)

@@ -1,0 +1,50 @@
+"""Activations on a device, each in a single kernel."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from engine.activations import Activation
+from engine.cuda.kernels import has_formula, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.arrays import Array, ArrayModule
+    from engine.cuda.compiler import Compiler
+
+
+class FusedActivation(Activation):
+    """An activation as activations.cuh has it; nan stays nan in all of them."""
+
+    def __init__(self, activation: Activation, compiler: Compiler) -> None:
+        name, formulas = activation.name, read("activations.cuh")
+        self.name = name
+        self.title = activation.title
+        self.formula = activation.formula
+        self.max_slope = activation.max_slope
+        self.monotone = activation.monotone
+        self.flat_where_zero = activation.flat_where_zero
+        self.hides_nan = False
+        self._forward = compiler.elementwise(
+            "T a", "T h", f"h = phi_{name}(a)", f"nablascope_{name}", formulas
+        )
+        self._slope = compiler.elementwise(
+            "T a, T h", "T slope", f"slope = slope_{name}(a, h)", f"nablascope_d{name}", formulas
+        )
+
+    def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
+        self._forward(a, out)
+
+    def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[[Array, Array], object]:
+        return self._forward
+
+    def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
+        self._slope(a, h, out)
+
+
+@cache
+def fused(activation: Activation, compiler: Compiler) -> Activation:
+    """The activation in single kernels; as it is, operation by operation, without a formula."""
+    return FusedActivation(activation, compiler) if has_formula(activation) else activation

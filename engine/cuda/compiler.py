@@ -1,0 +1,63 @@
+"""What turns sources into functions of a device: CuPy, with NVIDIA's or AMD's run-time compiler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from engine.arrays import Array, ArrayModule
+
+
+class Kernel(Protocol):
+    """One kernel of a source, launched on a grid of blocks of threads."""
+
+    def __call__(
+        self, grid: tuple[int], block: tuple[int, int], arguments: tuple[Any, ...], shared_mem: int
+    ) -> None: ...
+
+
+class Compiler(ABC):
+    """Compiles when a function is first called, for the device that is then current."""
+
+    @abstractmethod
+    def elementwise(
+        self, inputs: str, outputs: str, operation: str, name: str, preamble: str
+    ) -> Callable[..., object]:
+        """A function (*inputs, *outputs) that does `operation` for each element.
+
+        Inputs and outputs are declared as for `cupy.ElementwiseKernel`; arrays may be strided, and
+        an output may be an input.
+        """
+
+    @abstractmethod
+    def kernels(self, source: str) -> Callable[[str], Kernel]:
+        """The kernels of a source, by name."""
+
+    @abstractmethod
+    def address(self, array: Array) -> int:
+        """Where an array's first value lies in the device's memory."""
+
+
+@dataclass(frozen=True)
+class CuPyCompiler(Compiler):
+    """CuPy's, which keeps what it compiled on disk."""
+
+    cupy: ArrayModule
+
+    def elementwise(
+        self, inputs: str, outputs: str, operation: str, name: str, preamble: str
+    ) -> Callable[..., object]:
+        made: Callable[..., object] = self.cupy.ElementwiseKernel(
+            inputs, outputs, operation, name, preamble=preamble
+        )
+        return made
+
+    def kernels(self, source: str) -> Callable[[str], Kernel]:
+        found: Callable[[str], Kernel] = self.cupy.RawModule(code=source).get_function
+        return found
+
+    def address(self, array: Array) -> int:
+        return int(array.data.ptr)

@@ -1,0 +1,65 @@
+// IndRNN over all time steps at once: every unit of every sample goes its own way, so one thread
+// takes it through time. Threads of neighbouring units read neighbouring values.
+
+// Steps read ahead: what they bring is awaited once and not once a step.
+#define AHEAD 8
+
+#define FOR_AHEAD(k, count) \
+    _Pragma("unroll") for (int k = 0; k < AHEAD; ++k) if (k < count)
+
+// a_t += u h_{t-1}, h_t = phi(a_t); h starts one step before a.
+extern "C" __global__ void indrnn_forward(
+    const real *__restrict__ u, Steps a, Steps h, Sizes sizes) {
+    whole i = whole(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= sizes.cells * sizes.batch * sizes.units) return;
+    whole unit = i % sizes.units, sample = i / sizes.units % sizes.batch;
+    whole cell = i / sizes.units / sizes.batch;
+    real *a_t = a.of(cell, sample, unit), *h_t = h.of(cell, sample, unit);
+    real weight = u[cell * sizes.units + unit], before = *h_t;
+    for (whole left = sizes.steps; left > 0; left -= AHEAD) {
+        real sum[AHEAD];
+        FOR_AHEAD(k, left) sum[k] = a_t[k * a.step];
+        FOR_AHEAD(k, left) {
+            sum[k] += weight * before;
+            a_t[k * a.step] = sum[k];
+            before = PHI(sum[k]);
+            h_t[(k + 1) * h.step] = before;
+        }
+        a_t += AHEAD * a.step;
+        h_t += AHEAD * h.step;
+    }
+}
+
+// From the last step down: dL/da_t = phi' dL/dh_t, dL/dh_{t-1} = u dL/da_t + its external part.
+// grad_h starts one step before the others, external, which may have no data, with them.
+extern "C" __global__ void indrnn_backward(
+    const real *__restrict__ u, Steps slope, Steps grad_a, Steps grad_h, Steps external,
+    Sizes sizes) {
+    whole i = whole(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= sizes.cells * sizes.batch * sizes.units) return;
+    whole unit = i % sizes.units, sample = i / sizes.units % sizes.batch;
+    whole cell = i / sizes.units / sizes.batch, last = sizes.steps - 1;
+    const real *slope_t = slope.of(cell, sample, unit) + last * slope.step;
+    real *grad_a_t = grad_a.of(cell, sample, unit) + last * grad_a.step;
+    real *before_t = grad_h.of(cell, sample, unit) + last * grad_h.step;
+    // The part that joins below step t is that of t - 1; below the first there is none.
+    const real *part_t = external.of(cell, sample, unit) + (last - 1) * external.step;
+    real weight = u[cell * sizes.units + unit], grad = before_t[grad_h.step];
+    for (whole left = sizes.steps; left > 0; left -= AHEAD) {
+        real steep[AHEAD], part[AHEAD];
+        FOR_AHEAD(k, left) {
+            steep[k] = slope_t[-k * slope.step];
+            part[k] = external.data && k < left - 1 ? part_t[-k * external.step] : real(0);
+        }
+        FOR_AHEAD(k, left) {
+            real local = grad * steep[k];
+            grad_a_t[-k * grad_a.step] = local;
+            grad = local * weight + part[k];
+            before_t[-k * grad_h.step] = grad;
+        }
+        slope_t -= AHEAD * slope.step;
+        grad_a_t -= AHEAD * grad_a.step;
+        before_t -= AHEAD * grad_h.step;
+        part_t -= AHEAD * external.step;
+    }
+}

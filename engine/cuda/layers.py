@@ -1,0 +1,225 @@
+"""Recurrent layers on a device: the engine's own, their time loops in one kernel each.
+
+Whatever does not fit such a kernel runs step by step, as on the CPU.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.architectures.gru import GRULayer
+from engine.architectures.indrnn import IndRNNLayer
+from engine.architectures.irnn import IRNNLayer
+from engine.architectures.lstm import LSTMLayer
+from engine.architectures.rnn import RNNLayer
+from engine.cuda.kernels import SampleLoop, UnitLoop, has_formula
+from engine.matrix_recurrence import MatrixRecurrence
+
+if TYPE_CHECKING:
+    from engine.arrays import Array
+    from engine.backend import Backend
+    from engine.layer import Arrays, Layer
+    from engine.spec import NetworkSpec
+
+#: Units whose block of threads a GPU can hold.
+_MOST_UNITS = 1024
+#: Bytes of U beyond which a block that reads them at each step takes longer than a launch would.
+_MOST_BYTES = 2**21
+
+
+class DeviceIndRNN(IndRNNLayer):
+    """Units do not meet, so each takes its own thread through time."""
+
+    one_block: ClassVar[bool] = True
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        super().__init__(spec, arrays, backend, cells)
+        self._loop: UnitLoop | None = None
+        if backend.compiler is not None and has_formula(self.activation):
+            shape, phi = self._step_shape(), self.activation.name
+            self._loop = UnitLoop("indrnn", backend.compiler, backend.dtype, shape, phi)
+
+    def _forward_steps(self, block: slice) -> None:
+        loop, own = self._loop, self.arrays.own
+        if loop is None:
+            return super()._forward_steps(block)
+        a = self.loop(own["a"][:, block])
+        h = self.loop(own["h"][:, block.start : block.stop + 1])
+        loop.forward(len(a), self.arrays.parameters["u"], loop.steps(a), loop.steps(h))
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        loop = self._loop
+        if loop is None:
+            return super()._backward_steps(local, states, steps, external)
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        fields = map(loop.steps, (*local, grad_a, *states, external))
+        loop.backward(len(grad_a), self.arrays.parameters["u"], *fields)
+
+
+def _sample_loop(layer: MatrixRecurrence, name: str) -> SampleLoop | None:
+    """The kernels of a layer whose samples each take a block of threads through time.
+
+    None where there are more units than threads, too large a U, or an activation without a formula.
+    """
+    spec, backend, gates = layer.spec, layer.backend, max(1, len(layer.gates))
+    units, phi = spec.hidden_size, layer.activation
+    size = gates * units * units * backend.dtype.itemsize
+    if backend.compiler is None or units > _MOST_UNITS or size > _MOST_BYTES:
+        return None
+    if not has_formula(phi):
+        return None
+    shape = (layer.cells, spec.batch_size, units)
+    return SampleLoop(name, backend.compiler, backend.dtype, shape, phi.name, gates)
+
+
+class DeviceRNN(RNNLayer):
+    """Samples do not meet, so each takes a block of threads through time."""
+
+    one_block: ClassVar[bool] = True
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        super().__init__(spec, arrays, backend, cells)
+        self._loop = _sample_loop(self, "rnn")
+
+    def _forward_steps(self, block: slice) -> None:
+        loop, own = self._loop, self.arrays.own
+        if loop is None:
+            return super()._forward_steps(block)
+        a = self.loop(own["a"][:, block])
+        h = self.loop(own["h"][:, block.start : block.stop + 1])
+        loop.forward(len(a), self.arrays.parameters["U"], loop.steps(a), loop.steps(h))
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        loop = self._loop
+        if loop is None:
+            return super()._backward_steps(local, states, steps, external)
+        grad_a = self.loop(self.arrays.own["a"][:, steps])
+        fields = map(loop.steps, (*local, grad_a, *states, external))
+        loop.backward(len(grad_a), self.transposed(), *fields)
+
+
+class DeviceIRNN(DeviceRNN, IRNNLayer):
+    """The same with ReLU and a U that starts as the identity."""
+
+
+class DeviceLSTM(LSTMLayer):
+    """The same, a thread doing all four gates of its unit."""
+
+    one_block: ClassVar[bool] = True
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        super().__init__(spec, arrays, backend, cells)
+        self._loop = _sample_loop(self, "lstm")
+
+    def _forward_steps(self, block: slice) -> None:
+        loop, own = self._loop, self.arrays.own
+        if loop is None:
+            return super()._forward_steps(block)
+        a, gates = (
+            loop.steps(self.steps_by_gate(array[:, :, block]), by_gate=True)
+            for array in (self.a, own["gates"])
+        )
+        after = slice(block.start, block.stop + 1)
+        h, c, tanh_c = (
+            loop.steps(self.loop(own[name][:, steps]))
+            for name, steps in (("h", after), ("c", after), ("tanh_c", block))
+        )
+        loop.forward(block.stop - block.start, self._u(), a, gates, h, c, tanh_c)
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        loop, count = self._loop, steps.stop - steps.start
+        if loop is None:
+            return super()._backward_steps(local, states, steps, external)
+        slope, slope_c, forget = local
+        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        grad_c = self.loop(self._grad_c(count))
+        fields = map(loop.steps, (grad_c, *states, external))
+        loop.backward(
+            count,
+            self.transposed(),
+            loop.steps(slope, by_gate=True),
+            loop.steps(slope_c),
+            loop.steps(forget),
+            loop.steps(grad_a, by_gate=True),
+            *fields,
+        )
+
+
+class DeviceGRU(GRULayer):
+    """The same, a thread doing all three gates of its unit."""
+
+    one_block: ClassVar[bool] = True
+
+    def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
+        super().__init__(spec, arrays, backend, cells)
+        self._loop = _sample_loop(self, "gru")
+
+    def _forward_steps(self, block: slice) -> None:
+        loop, own = self._loop, self.arrays.own
+        if loop is None:
+            return super()._forward_steps(block)
+        a, gates = (
+            loop.steps(self.steps_by_gate(array[:, :, block]), by_gate=True)
+            for array in (self.a, own["gates"])
+        )
+        recalled = loop.steps(self.loop(own["recalled"][:, block]))
+        h = loop.steps(self.loop(own["h"][:, block.start : block.stop + 1]))
+        bias = self.arrays.parameters.get("c")
+        loop.forward(block.stop - block.start, self._u(), bias, a, gates, recalled, h)
+
+    def _backward_steps(
+        self,
+        local: tuple[Array, ...],
+        states: tuple[Array, ...],
+        steps: slice,
+        external: Array | None,
+    ) -> None:
+        loop, count = self._loop, steps.stop - steps.start
+        if loop is None:
+            return super()._backward_steps(local, states, steps, external)
+        slope, to_recalled, update = local
+        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        grad_recalled = self.loop(self.arrays.own["recalled"][:, steps])
+        kept = self.loop(self._kept(count))
+        fields = map(loop.steps, (grad_recalled, kept, *states, external))
+        loop.backward(
+            count,
+            self.transposed(),
+            loop.steps(slope, by_gate=True),
+            loop.steps(to_recalled),
+            loop.steps(update),
+            loop.steps(grad_a, by_gate=True),
+            *fields,
+        )
+
+
+_ON_DEVICE: dict[type[Layer], type[Layer]] = {
+    IndRNNLayer: DeviceIndRNN,
+    RNNLayer: DeviceRNN,
+    IRNNLayer: DeviceIRNN,
+    LSTMLayer: DeviceLSTM,
+    GRULayer: DeviceGRU,
+}
+
+
+def on_device(layer: type[Layer]) -> type[Layer]:
+    """The layer with kernels in place of its time loops, where there are any."""
+    return _ON_DEVICE.get(layer, layer)

@@ -1,0 +1,61 @@
+// The vanilla recurrence over all time steps.
+
+// a_t += h_{t-1} U, h_t = phi(a_t); h starts one step before a. u is (S, H, H).
+extern "C" __global__ void __launch_bounds__(1024) rnn_forward(
+    const real *__restrict__ u, Steps a, Steps h, Sizes sizes) {
+    ROOM
+    int units = sizes.units;
+    real *vector = (real *)room, *shares = vector + units;
+    Place place(sizes);
+    bool leads = threadIdx.y == 0;
+    u += place.cell * units * units;
+    real *a_t = place(a), *h_t = place(h);
+    if (leads) vector[threadIdx.x] = *h_t;
+    __syncthreads();
+    for (whole t = 0; t < sizes.steps; ++t) {
+        real sum = leads ? a_t[t * a.step] : real(0);
+        multiply<1>(u, 0, vector, units, units, shares);
+        __syncthreads();
+        if (leads) {
+            sum += gather(shares, 0, 1, units);
+            a_t[t * a.step] = sum;
+            real after = PHI(sum);
+            h_t[(t + 1) * h.step] = after;
+            vector[threadIdx.x] = after;
+        }
+        __syncthreads();
+    }
+}
+
+// dL/da_t = phi' dL/dh_t, dL/dh_{t-1} = dL/da_t U^T + its external part, from the last step down.
+// transposed is U^T, (S, H, H); grad_h starts one step before the others.
+extern "C" __global__ void __launch_bounds__(1024) rnn_backward(
+    const real *__restrict__ transposed, Steps slope, Steps grad_a, Steps grad_h, Steps external,
+    Sizes sizes) {
+    ROOM
+    int units = sizes.units;
+    real *vector = (real *)room, *shares = vector + units;
+    Place place(sizes);
+    bool leads = threadIdx.y == 0;
+    transposed += place.cell * units * units;
+    const real *slope_t = place(slope);
+    const real *part_t = place(external);
+    real *grad_a_t = place(grad_a), *grad_h_t = place(grad_h);
+    real grad = leads ? grad_h_t[sizes.steps * grad_h.step] : real(0);
+    for (whole t = sizes.steps - 1; t >= 0; --t) {
+        real part = 0;
+        if (leads) {
+            real local = grad * slope_t[t * slope.step];
+            grad_a_t[t * grad_a.step] = local;
+            vector[threadIdx.x] = local;
+            if (external.data && t > 0) part = part_t[(t - 1) * external.step];
+        }
+        __syncthreads();
+        multiply<1>(transposed, 0, vector, units, units, shares);
+        __syncthreads();
+        if (leads) {
+            grad = gather(shares, 0, 1, units) + part;
+            grad_h_t[t * grad_h.step] = grad;
+        }
+    }
+}

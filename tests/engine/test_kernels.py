@@ -1,0 +1,110 @@
+"""Kernels for a GPU do what the engine does, whoever compiles them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.activations import ACTIVATIONS, Activation
+from engine.architectures import ARCHITECTURES
+from engine.backend import open_backend
+from engine.cuda.activations import fused
+from engine.cuda.kernels import has_formula, read
+from engine.spec import InitSpec
+from tests.engine.device import DeviceBackend
+from tests.engine.host_cuda import host_compiler  # noqa: F401
+from tests.engine.support import CONNECTED, KINDS, build, frame_of, problem, small_spec
+from tests.engine.test_backend import compare_with_the_cpu
+
+RECURRENT = [entry for entry in CONNECTED if ARCHITECTURES[entry.values[0]].recurrent]
+
+
+@pytest.fixture
+def device(monkeypatch, host_compiler):  # noqa: F811
+    def open_here(device, dtype):
+        if device == "cuda":
+            return DeviceBackend(dtype, host_compiler)
+        return open_backend(device, dtype)
+
+    monkeypatch.setattr("tests.engine.support.open_backend", open_here)
+
+
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_on_kernels_is_that_on_the_cpu(device, kind, cells):
+    compare_with_the_cpu(kind, {}, "float64", cells)
+
+
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize(("kind", "changes"), RECURRENT)
+def test_whatever_lies_between_layers(device, kind, changes, cells):
+    compare_with_the_cpu(kind, changes, "float64", cells)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "lstm", "gru"])
+def test_gradients_that_leave_the_window(device, kind, dtype):
+    """Blocks are resumed in the middle, and steps are counted in eights."""
+    compare_with_the_cpu(kind, {"time_steps": 67, "depth": 2, "batch_size": 2}, dtype, 3)
+
+
+@pytest.mark.parametrize("kind", ["indrnn", "irnn"])
+def test_a_forward_pass_that_overflows(device, kind):
+    """ReLU must not make a zero of nan."""
+    spec = small_spec(kind, "relu", time_steps=300, dtype="float32")
+    x, target = problem(spec)
+    init = InitSpec(recurrent_scale=2.0, recurrent_lower=2.0)
+    mine, other = (build(spec, init, device=device) for device in ("cpu", "cuda"))
+    true = frame_of(mine, x, target)
+    found = frame_of(other, other.backend.asarray(x), other.backend.asarray(target))
+    assert true.overflow is not None
+    assert found.overflow == true.overflow
+    before = slice(None), slice(true.overflow.step - 1)
+    np.testing.assert_allclose(found.activation_rms[before], true.activation_rms[before], rtol=1e-3)
+    assert np.isnan(found.log10_grad_h).all()
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_what_is_too_large_for_a_kernel_runs_step_by_step(device, kind, monkeypatch):
+    monkeypatch.setattr("engine.cuda.layers._MOST_BYTES", 0)
+    compare_with_the_cpu(kind, {}, "float64", 1)
+
+
+def test_every_activation_in_every_dtype(host_compiler):  # noqa: F811
+    names = list(ACTIVATIONS)
+    assert all(has_formula(ACTIVATIONS[name]) for name in names)
+    kernel = host_compiler.elementwise(
+        "T a",
+        ", ".join(f"T h_{name}, T d_{name}" for name in names),
+        "; ".join(f"h_{n} = phi_{n}(a); d_{n} = slope_{n}(a, h_{n})" for n in names),
+        "all",
+        read("activations.cuh"),
+    )
+    for dtype in ("float32", "float64"):
+        a = np.concatenate([np.linspace(-30, 30, 1001), [-0.0, 1e-30, -80, 80, np.inf, -np.inf]])
+        a = a.astype(dtype)
+        outs = [np.empty_like(a) for _ in range(2 * len(names))]
+        kernel(a, *outs)
+        for name, h, slope in zip(names, outs[::2], outs[1::2], strict=True):
+            phi, true_h, true_slope = ACTIVATIONS[name], np.empty_like(a), np.empty_like(a)
+            with np.errstate(all="ignore"):
+                phi.forward(np, a, true_h)
+                phi.slope(np, a.copy(), true_h, true_slope)
+            near = 30 * np.finfo(dtype).eps
+            np.testing.assert_allclose(h, true_h, rtol=near, atol=near, err_msg=name)
+            np.testing.assert_allclose(slope, true_slope, rtol=near, atol=near, err_msg=name)
+
+
+def test_an_activation_without_a_formula_stays_as_it_is(host_compiler):  # noqa: F811
+    class Cube(Activation):
+        name = "cube"
+
+        def forward(self, xp, a, out):
+            xp.power(a, 3, out=out)
+
+        def slope(self, xp, a, h, out):
+            xp.multiply(a, a, out=out)
+
+    cube = Cube()
+    assert fused(cube, host_compiler) is cube
+    assert fused(ACTIVATIONS["tanh"], host_compiler) is not ACTIVATIONS["tanh"]
