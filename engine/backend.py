@@ -6,6 +6,7 @@ share and the methods below for what they do not.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,6 +32,9 @@ _WAY_ON = "use --device cpu"
 
 #: Bytes.
 _CACHE_LINE = 64
+
+#: What says how much of a GPU's memory may be taken, in CuPy and here, and the share without it.
+_LIMIT_VARIABLE, _LIMIT_SHARE = "CUPY_GPU_MEMORY_LIMIT", 0.8
 
 
 class Backend(ABC):
@@ -187,9 +191,15 @@ class CuPyBackend(Backend):
                 f"cuda:0 to cuda:{count - 1}; {_WAY_ON}"
             )
         try:
-            cupy.cuda.Device(ordinal).use()
-            cupy.zeros(1).sum().item()
             properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
+            limit = memory_limit(properties["totalGlobalMem"])
+            cupy.cuda.Device(ordinal).use()
+            self._pool = cupy.get_default_memory_pool()
+            if limit is not None and not self._pool.get_limit():
+                self._pool.set_limit(size=limit)
+            cupy.zeros(1).sum().item()
+        except DeviceError:
+            raise
         except Exception as error:
             raise DeviceError(f"cuda:{ordinal} does not work: {_line(error)}; {_WAY_ON}") from error
         from engine.cuda.compiler import CuPyCompiler
@@ -223,18 +233,23 @@ class CuPyBackend(Backend):
 
     def available_bytes(self) -> int:
         free, _ = self.xp.cuda.runtime.memGetInfo()
-        pooled: int = self.xp.get_default_memory_pool().free_bytes()
-        return int(free) + pooled
+        available: int = free + self._pool.free_bytes()
+        limit: int = self._pool.get_limit()
+        return min(available, limit - self._pool.used_bytes()) if limit else available
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """One device as `doctor` shows it; `problem` says why it cannot be used, None if it can."""
+    """One device as `doctor` shows it; `problem` says why it cannot be used, None if it can.
+
+    Of its `memory_bytes` no more than `limit_bytes` are taken; None for no limit.
+    """
 
     device: str
     name: str
     memory_bytes: int | None
     problem: str | None
+    limit_bytes: int | None = None
 
 
 def open_backend(device: str, dtype: str) -> Backend:
@@ -270,8 +285,35 @@ def probe_devices() -> list[DeviceStatus]:
     for ordinal in range(count):
         properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         name = properties["name"].decode()
-        devices.append(DeviceStatus(f"cuda:{ordinal}", name, properties["totalGlobalMem"], None))
+        total = properties["totalGlobalMem"]
+        limit, problem = None, None
+        try:
+            limit = memory_limit(total)
+        except DeviceError as error:
+            problem = str(error).removesuffix(f"; {_WAY_ON}")
+        devices.append(DeviceStatus(f"cuda:{ordinal}", name, total, problem, limit))
     return devices
+
+
+def memory_limit(total: int) -> int | None:
+    """How many of a GPU's `total` bytes may be taken; None for no limit.
+
+    Raises DeviceError where the environment says it in no form that CuPy reads.
+    """
+    text = os.environ.get(_LIMIT_VARIABLE)
+    if text is None:
+        return int(_LIMIT_SHARE * total)
+    try:
+        share = text.removesuffix("%")
+        limit = int(total * float(share) / 100) if share != text else int(text)
+    except ValueError:
+        limit = -1
+    if limit < 0:
+        raise DeviceError(
+            f"{_LIMIT_VARIABLE} = {text!r}: neither a number of bytes, 0 for no limit, nor a "
+            f"percentage such as 50%; {_WAY_ON}"
+        )
+    return limit or None
 
 
 def _import_cupy() -> Any:

@@ -28,8 +28,8 @@ class Compiler(ABC):
     ) -> Callable[..., object]:
         """A function (*inputs, *outputs) that does `operation` for each element.
 
-        Inputs and outputs are declared as for `cupy.ElementwiseKernel`; arrays may be strided, and
-        an output may be an input.
+        Both are declared as for `cupy.ElementwiseKernel`, which keeps the names i and n to itself.
+        Arrays may be strided; `operation` may read what an output holds.
         """
 
     @abstractmethod

@@ -2,7 +2,7 @@
 // takes it through time. Threads of neighbouring units read neighbouring values.
 
 // Steps read ahead: what they bring is awaited once and not once a step.
-#define AHEAD 8
+#define AHEAD 16
 
 #define FOR_AHEAD(k, count) \
     _Pragma("unroll") for (int k = 0; k < AHEAD; ++k) if (k < count)

@@ -12,10 +12,12 @@ from engine.architectures.indrnn import IndRNNLayer
 from engine.architectures.irnn import IRNNLayer
 from engine.architectures.lstm import LSTMLayer
 from engine.architectures.rnn import RNNLayer
-from engine.cuda.kernels import SampleLoop, UnitLoop, has_formula
+from engine.cuda.kernels import SampleLoop, UnitLoop, has_formula, read
 from engine.matrix_recurrence import MatrixRecurrence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array
     from engine.backend import Backend
     from engine.layer import Arrays, Layer
@@ -78,6 +80,15 @@ def _sample_loop(layer: MatrixRecurrence, name: str) -> SampleLoop | None:
     return SampleLoop(name, backend.compiler, backend.dtype, shape, phi.name, gates)
 
 
+def _elementwise(
+    layer: Layer, inputs: str, outputs: str, operation: str, name: str
+) -> Callable[..., object]:
+    """One kernel in place of a chain of operations on whole blocks."""
+    assert layer.backend.compiler is not None
+    formulas = read("activations.cuh")
+    return layer.backend.compiler.elementwise(inputs, outputs, operation, name, formulas)
+
+
 class DeviceRNN(RNNLayer):
     """Samples do not meet, so each takes a block of threads through time."""
 
@@ -122,6 +133,23 @@ class DeviceLSTM(LSTMLayer):
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         self._loop = _sample_loop(self, "lstm")
+        self._finish = _elementwise(
+            self,
+            "T gate_i, T gate_g, T gate_o, T c_before, T c, T tanh_c",
+            "T to_i, T to_f, T to_g, T to_o, T slope_c",
+            "to_i *= gate_g; to_f *= c_before; to_g *= gate_i; to_o *= tanh_c; "
+            "slope_c = slope_tanh(c, tanh_c) * gate_o",
+            "nablascope_lstm_local",
+        )
+
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        own, slope = self.arrays.own, self.gate_slopes(block)
+        i, f, g, o = own["gates"][:, :, block].swapaxes(0, 1)
+        before, c = own["c"][:, block], own["c"][:, block.start + 1 : block.stop + 1]
+        slope_c = self.shared("slope_c", c.shape)
+        tanh_c = own["tanh_c"][:, block]
+        self._finish(i, g, o, before, c, tanh_c, *slope.swapaxes(0, 1), slope_c)
+        return slope.swapaxes(1, 2), slope_c, f
 
     def _forward_steps(self, block: slice) -> None:
         loop, own = self._loop, self.arrays.own
@@ -171,6 +199,22 @@ class DeviceGRU(GRULayer):
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         self._loop = _sample_loop(self, "gru")
+        self._finish = _elementwise(
+            self,
+            "T gate_r, T gate_z, T gate_n, T recalled, T h_before",
+            "T to_r, T to_z, T to_n, T to_recalled",
+            "to_z *= h_before - gate_n; to_n *= T(1) - gate_z; to_r *= recalled * to_n; "
+            "to_recalled = gate_r * to_n",
+            "nablascope_gru_local",
+        )
+
+    def _local_gradients(self, block: slice) -> tuple[Array, ...]:
+        own, slope = self.arrays.own, self.gate_slopes(block)
+        r, z, n = own["gates"][:, :, block].swapaxes(0, 1)
+        recalled, before = own["recalled"][:, block], own["h"][:, block]
+        to_recalled = self.shared("slope_recalled", recalled.shape)
+        self._finish(r, z, n, recalled, before, *slope.swapaxes(0, 1), to_recalled)
+        return slope.swapaxes(1, 2), to_recalled, z
 
     def _forward_steps(self, block: slice) -> None:
         loop, own = self._loop, self.arrays.own

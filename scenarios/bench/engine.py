@@ -90,16 +90,19 @@ class Engine:
         self._fields: Fields | None = None
         # On as many threads as a run would take.
         self._blas_threads = blas_threads(workload.spec)
+        self._wait = synchroniser(self.backend)
 
     def __call__(self) -> None:
         """All gradients and norms, and no statistics."""
         with self._blas_threads():
             self._fields = self.network.evaluate(self._x, self._target, statistics=False)
+        self._wait()
 
     def frame(self) -> None:
         """All that a frame shows."""
         with self._blas_threads():
             self._fields = self.network.evaluate(self._x, self._target)
+        self._wait()
 
     @property
     def gradients(self) -> Mapping[str, HostArray]:

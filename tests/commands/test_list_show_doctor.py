@@ -155,11 +155,11 @@ def test_doctor_tells_why_there_is_no_gpu(capsys: Capture, monkeypatch: pytest.M
 
 def test_doctor_shows_every_gpu(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = DeviceStatus("cpu", "CPU", 2**33, None)
-    gpus = [DeviceStatus(f"cuda:{i}", "Some GPU", 2**34, None) for i in range(2)]
+    gpus = [DeviceStatus(f"cuda:{i}", "Some GPU", 2**34, None, (None, 2**33)[i]) for i in range(2)]
     monkeypatch.setattr("engine.backend.probe_devices", lambda: [cpu, *gpus])
     text = printed(capsys, "doctor")
     assert "  cuda:0   Some GPU, 16.0 GiB memory\n" in text
-    assert "  cuda:1   Some GPU, 16.0 GiB memory\n" in text
+    assert "  cuda:1   Some GPU, 16.0 GiB memory, at most 8.0 GiB taken\n" in text
 
 
 @pytest.mark.parametrize(

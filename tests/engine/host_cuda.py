@@ -92,8 +92,8 @@ LOOP = """
 using namespace std;
 #define __device__
 {preamble}
-template <class T> void run(long long size, void **at) {{
-    for (long long i = 0; i < size; ++i) {{
+template <class T> void run(long long n, void **at) {{
+    for (long long i = 0; i < n; ++i) {{
         {declared}
         {operation};
     }}

@@ -48,6 +48,33 @@ class cuda:
         def getDeviceProperties(ordinal):
             return {"name": b"A GPU", "totalGlobalMem": 8 << 30}
 """
+WORKING = """
+__version__ = "14.2.0"
+from numpy import dtype, zeros
+def ReductionKernel(*words):
+    pass
+class pool:
+    limit = 0
+    get_limit = staticmethod(lambda: pool.limit)
+    used_bytes = staticmethod(lambda: 3000)
+    free_bytes = staticmethod(lambda: 100)
+    @staticmethod
+    def set_limit(size):
+        pool.limit = size
+get_default_memory_pool = lambda: pool
+class cuda:
+    class Device:
+        def __init__(self, ordinal):
+            pass
+        def use(self):
+            pass
+    class runtime:
+        memGetInfo = staticmethod(lambda: (6000, 10000))
+        getDeviceCount = staticmethod(lambda: 1)
+        @staticmethod
+        def getDeviceProperties(ordinal):
+            return {"name": b"A GPU", "totalGlobalMem": 10000}
+"""
 BROKEN = 'raise ImportError("libnvrtc.so.12: cannot open shared object file\\nlong advice\\n")'
 
 PLAIN = [pytest.param(kind, {}, id=kind) for kind in KINDS]
@@ -187,6 +214,33 @@ def test_arrays_of_the_dtype(dtype):
     assert not backend.zeros((2, 3)).any()
     assert backend.asarray([1, 2]).dtype == dtype
     assert backend.available_bytes() > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "available"),
+    [
+        # Free, or waiting in the pool, up to the limit less what is in use.
+        (None, 8000, 5000),
+        ("0", None, 6100),
+        ("50%", 5000, 2000),
+        ("4000", 4000, 1000),
+    ],
+)
+def test_a_gpu_is_not_swallowed(fake_cupy, monkeypatch, said, limit, available):
+    monkeypatch.delenv("CUPY_GPU_MEMORY_LIMIT", raising=False)
+    if said is not None:
+        monkeypatch.setenv("CUPY_GPU_MEMORY_LIMIT", said)
+    fake_cupy(WORKING)
+    assert open_backend("cuda", "float32").available_bytes() == available
+    assert probe_devices()[1].limit_bytes == limit
+
+
+@pytest.mark.parametrize("said", ["much", "-1", "50 percent"])
+def test_a_limit_that_is_none(fake_cupy, monkeypatch, said):
+    monkeypatch.setenv("CUPY_GPU_MEMORY_LIMIT", said)
+    fake_cupy(WORKING)
+    assert f"CUPY_GPU_MEMORY_LIMIT = {said!r}" in refusal()
+    assert "50%" in probe_devices()[1].problem
 
 
 @pytest.mark.gpu

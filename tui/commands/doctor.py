@@ -67,6 +67,7 @@ def devices() -> list[dict[str, Any]]:
             "device": status.device,
             "name": status.name,
             "memory_bytes": status.memory_bytes,
+            "limit_bytes": status.limit_bytes,
             "problem": status.problem,
         }
         if status.device == "cpu":
@@ -150,6 +151,8 @@ def _device_line(device: dict[str, Any]) -> str:
         parts.append(f"{device['cores']} {'core' if device['cores'] == 1 else 'cores'}")
     if device["memory_bytes"] is not None:
         parts.append(f"{_gib(device['memory_bytes'])} memory")
+    if device["limit_bytes"] is not None:
+        parts.append(f"at most {_gib(device['limit_bytes'])} taken")
     if "available_bytes" in device:
         parts.append(f"{_gib(device['available_bytes'])} free")
     return ", ".join(parts)
