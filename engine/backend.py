@@ -285,13 +285,12 @@ def probe_devices() -> list[DeviceStatus]:
     for ordinal in range(count):
         properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
         name = properties["name"].decode()
-        total = properties["totalGlobalMem"]
-        limit, problem = None, None
+        device, total = f"cuda:{ordinal}", properties["totalGlobalMem"]
         try:
-            limit = memory_limit(total)
+            devices.append(DeviceStatus(device, name, total, None, memory_limit(total)))
         except DeviceError as error:
             problem = str(error).removesuffix(f"; {_WAY_ON}")
-        devices.append(DeviceStatus(f"cuda:{ordinal}", name, total, problem, limit))
+            devices.append(DeviceStatus(device, name, total, problem))
     return devices
 
 
