@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,16 @@ class Backend(ABC):
     def asarray(self, values: object) -> Array:
         """`values` on the device, in the backend's dtype."""
         return self.xp.asarray(values, dtype=self.dtype)
+
+    def transposed_product(self, x: Array, y: Array, out: Array) -> None:
+        """Write x^T y to `out`, stacks of matrices with at least one axis in front."""
+        if self.compiler is None or len(out) > 1:
+            self.xp.matmul(x.swapaxes(-1, -2), y, out=out)
+            return
+        # Of a stack CuPy copies what is transposed; a single matrix is read as it is.
+        first = x[(0,) * (x.ndim - 2)].T
+        for place in product(*map(range, out.shape[:-2])):
+            self.xp.matmul(first, y[place], out=out[place])
 
     @abstractmethod
     def to_host(self, array: Array) -> NDArray[Any]:

@@ -412,4 +412,4 @@ def sum_over_samples(backend: Backend, ones: Array, gradient: Array, out: Array)
 
 def matrix_gradient(backend: Backend, x: Array, gradient: Array, out: Array) -> None:
     """Write x^T gradient to `out`, both (S, N, features): one GEMM over all samples and steps."""
-    backend.xp.matmul(x.swapaxes(-1, -2), gradient, out=out)
+    backend.transposed_product(x, gradient, out)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: Units whose block of threads a GPU can hold.
 _MOST_UNITS = 1024
-#: Bytes of U beyond which a block that reads them at each step takes longer than a launch would.
-_MOST_BYTES = 2**21
+#: Bytes of U that a block reads at each step in about the time of a few launches.
+_MOST_BYTES = 2**22
 
 
 class DeviceIndRNN(IndRNNLayer):
@@ -62,6 +62,12 @@ class DeviceIndRNN(IndRNNLayer):
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         fields = map(loop.steps, (*local, grad_a, *states, external))
         loop.backward(len(grad_a), self.arrays.parameters["u"], *fields)
+
+    def _recurrent_gradients(self, h: Array) -> None:
+        # einsum would allocate an array of this size.
+        met = self.shared("slope", h.shape)
+        self.backend.xp.multiply(h, self.a[:, 0, 1:], out=met)
+        self.sum_over_samples(met[:, None], self.arrays.gradients["u"])
 
 
 def _sample_loop(layer: MatrixRecurrence, name: str) -> SampleLoop | None:

@@ -19,12 +19,15 @@ from tests.engine.test_backend import compare_with_the_cpu
 RECURRENT = [entry for entry in CONNECTED if ARCHITECTURES[entry.values[0]].recurrent]
 
 
-@pytest.fixture
-def device(monkeypatch, host_compiler):  # noqa: F811
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """Where "cuda" is: the kernels on this machine's processor, or a GPU."""
+    if request.param == "gpu":
+        return
+    compiler = request.getfixturevalue("host_compiler")
+
     def open_here(device, dtype):
-        if device == "cuda":
-            return DeviceBackend(dtype, host_compiler)
-        return open_backend(device, dtype)
+        return DeviceBackend(dtype, compiler) if device == "cuda" else open_backend(device, dtype)
 
     monkeypatch.setattr("tests.engine.support.open_backend", open_here)
 
@@ -62,6 +65,13 @@ def test_a_forward_pass_that_overflows(device, kind):
     before = slice(None), slice(true.overflow.step - 1)
     np.testing.assert_allclose(found.activation_rms[before], true.activation_rms[before], rtol=1e-3)
     assert np.isnan(found.log10_grad_h).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "mlp"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_on_a_gpu(kind, activation):
+    compare_with_the_cpu(kind, {"activation": activation}, "float64", 1)
 
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])

@@ -36,6 +36,18 @@ def test_every_rival_does_the_engines_work(peer: ModuleType, name: str) -> None:
     assert ("nn" in worst) == (WORKLOADS[name].spec.kind in ("rnn", "lstm", "gru"))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_rival_does_the_engines_work_on_a_gpu(peer: ModuleType, name: str) -> None:
+    """PyTorch's loops on CUDA, and its fused modules, which are cuDNN's there."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU")
+    worst = compare(TINY[name], "cuda", {}, True)
+    assert all(value <= AGREEMENT for value in worst.values()), worst
+
+
 class Liar:
     """A rival that does something else."""
 
