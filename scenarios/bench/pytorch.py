@@ -5,7 +5,7 @@ it step by step, as loops are usually written, and pays for that with O(T^2) byt
 pass of the indexing. `tuned` is the same loop over `unbind`, with addmm and addcmul, the best we
 could write. `compiled` is that loop under torch.compile; retained gradients would break its graph,
 so zeros are added to every h and their gradients are dL/dh. `nn` is torch.nn's fused module, which
-yields the weights' gradients alone.
+yields the weights' gradients alone. `fused` is for an IndRNN on a GPU what its authors wrote.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ _MODULES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 COMPILE_SECONDS = 240
 
 
-def problem_with_pytorch() -> str | None:
-    """Why there is no comparison with PyTorch, None where there can be one."""
+def problem_with_pytorch(device: str = "cpu") -> str | None:
+    """Why there is no comparison with PyTorch on a device, None where there can be one."""
     if find_spec("torch") is None:
         return "PyTorch is not installed (pip install torch): our times alone"
     try:
-        import_module("torch")
+        torch = import_module("torch")
     except Exception as error:
         return f"PyTorch is installed but does not import: {describe(error)[0]}"
+    if device != "cpu" and not torch.cuda.is_available():
+        return "PyTorch sees no GPU: our times alone"
     return None
 
 
@@ -56,6 +58,7 @@ class PyTorch:
     Attributes:
         torch: the library.
         leaves: the parameters, by the engine's names; kernels as (out, in, k, k).
+        layers: each layer's own, by their short names.
     """
 
     def __init__(self, problem: Problem, device: str = "cpu") -> None:
@@ -70,7 +73,7 @@ class PyTorch:
             name: self._leaf(self.torch.tensor(value).to(device))
             for name, value in problem.parameters.items()
         }
-        self._layers = [self._own(layer) for layer in range(1, self.spec.depth + 1)]
+        self.layers = [self._own(layer) for layer in range(1, self.spec.depth + 1)]
 
     @staticmethod
     def _leaf(values: Tensor) -> Tensor:
@@ -89,6 +92,10 @@ class PyTorch:
             ways["tuned"] = Loop(self, tuned=True)
         if self.spec.kind in _MODULES and self.spec.depth == 1:
             ways["nn"] = Module(self)
+        if (self.spec.kind, self.spec.activation) == ("indrnn", "relu") and self.device != "cpu":
+            from scenarios.bench.fused import FusedIndRNN
+
+            ways["fused"] = FusedIndRNN(self)
         return ways
 
     def loss(self, keep: Keep, tuned: bool) -> Tensor:
@@ -119,7 +126,7 @@ class PyTorch:
 
     def _feed_forward(self, keep: Keep) -> Tensor:
         h, convolve = self.x[0], self.torch.nn.functional.conv2d
-        for own in self._layers:
+        for own in self.layers:
             if self.spec.kind == "mlp":
                 a = self.torch.addmm(own["b"], h, own["W"])
             else:
@@ -130,7 +137,7 @@ class PyTorch:
     def _through_time(self, keep: Keep, tuned: bool) -> Tensor:
         below = self.x
         recur = self._fused_recur if tuned else self._plain_recur
-        for place, own in enumerate(self._layers, start=1):
+        for place, own in enumerate(self.layers, start=1):
             weights = dict(own)
             if "c" in own:
                 # The second bias of n alone, as wide as U.

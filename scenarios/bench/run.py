@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scenarios.bench.workloads import Workload
 
 #: Rivals of PyTorch's whose memory is measured, where they work at a workload at all.
-_REMEMBERED = ("loop", "tuned", "nn")
+_REMEMBERED = ("loop", "tuned", "nn", "fused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _machine(device: str, with_pytorch: bool) -> dict[str, Any]:
     from scenarios.threads import cores
 
     description = open_backend(device, "float32").description
-    problem = problem_with_pytorch() if with_pytorch else "without PyTorch, as asked"
+    problem = problem_with_pytorch(device) if with_pytorch else "without PyTorch, as asked"
     versions: dict[str, str | None] = {
         "python": platform.python_version(),
         "numpy": np.__version__,

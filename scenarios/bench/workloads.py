@@ -96,7 +96,7 @@ _ALL = (
         NetworkSpec("indrnn", "relu", 2, 128, 32, (128,), time_steps=1000),
         InitSpec(scheme="recurrent_range"),
         {"loop": 40.0},
-        {"loop": 50.0},
+        {"loop": 50.0, "fused": 1.5},
     ),
     Workload(
         "W5",
@@ -133,7 +133,7 @@ _ALL = (
         "IndRNN relu, 6 layers, T=5000, H=512, batch 64",
         NetworkSpec("indrnn", "relu", 6, 512, 64, (512,), time_steps=5000),
         InitSpec(scheme="recurrent_range"),
-        gpu_bars={"loop": 50.0},
+        gpu_bars={"loop": 50.0, "fused": 1.5},
         for_gpu=True,
     ),
 )

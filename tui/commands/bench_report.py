@@ -23,6 +23,7 @@ RIVALS = {
     "loop": "PyTorch keeping dL/dh, as one writes it",
     "tuned": "the same, as fast as we could write it",
     "nn": "torch.nn's fused module, weight gradients alone",
+    "fused": "PyTorch with IndRNN's authors' way of kernels, on a GPU",
     "compiled": "the tuned loop under torch.compile",
 }
 
@@ -163,7 +164,8 @@ class MarkdownReport(Report):
     def __init__(self, machine: Mapping[str, Any], plan: Plan, on_gpu: bool) -> None:
         super().__init__(machine, plan, on_gpu)
         compiled = ["compiled"] if plan.compiled else []
-        self._rivals = [*plan.extra, "frame", "loop", "tuned", "nn", *compiled]
+        fused = ["fused"] if on_gpu else []
+        self._rivals = [*plan.extra, "frame", "loop", "tuned", "nn", *fused, *compiled]
         self._measured: list[Measured] = []
 
     def start(self, left_out: Sequence[Workload]) -> None:
