@@ -97,11 +97,11 @@ class FeedForwardLayer(Layer):
         self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
     ) -> None:
         """The parameters' gradients, from dL/da and dL/d(x W), whose scales they use up."""
-        import numpy as np
-
         of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         exponent = of_weights
         if grad_p is not grad_a:
+            import numpy as np
+
             # gain and b meet n and 1, which have no scale.
             none = np.zeros_like(log2_grad_p)
             exponent = self.align(grad_a, self.probe.log2_grad_a, none, self._scaled_like_a())

@@ -192,6 +192,11 @@ class Layer(ABC):
         #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing lies between x W and the bias."""
+        return self.normaliser is None and self.stream is None
+
     @classmethod
     def points(cls, spec: NetworkSpec) -> tuple[str, ...]:
         """Names of all further points on a hop that a layer of this spec measures."""
@@ -255,10 +260,8 @@ class Layer(ABC):
 
         Where nothing lies between the two, they are one and the same.
         """
-        import numpy as np
-
         sizes = self.probe.log2_grad_a
-        if self.normaliser is None and self.stream is None:
+        if self.plain:
             return grad_a, sizes
         if self.normaliser is None:
             copy = self.arrays.scratch("grad_p", grad_a.data.shape)
@@ -266,6 +269,8 @@ class Layer(ABC):
             grad_p = ScaledGradient(copy, grad_a.exponent)
         else:
             if self.normaliser.across_time:
+                import numpy as np
+
                 # Sums over time need one scale for all steps.
                 exponent = self.align(grad_a, sizes, np.zeros_like(sizes), self._scaled_like_a())
                 grad_a.exponent = exponent[:, None].repeat(sizes.shape[1], axis=1)
@@ -320,10 +325,8 @@ class Layer(ABC):
 
         Returns its true log2 RMS, (S, T'), written to `out` if there is one.
         """
-        import numpy as np
-
         exponent = gradient.exponent
-        size: HostArray = np.empty(exponent.shape) if out is None else out
+        size: HostArray = exponent.astype("float64") if out is None else out
         if size.size == 1:
             single = log2_rms_of_all(self.backend, gradient.data)
             if -_HOP_WINDOW < single < _HOP_WINDOW:
@@ -336,6 +339,8 @@ class Layer(ABC):
             if not untouched(exponent):
                 size += exponent
             return size
+        import numpy as np
+
         outside = np.isfinite(size) & (np.abs(size) > _HOP_WINDOW)
         shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
         multiply_by_power(self.backend, gradient.data, -shift)
@@ -407,7 +412,11 @@ def sum_over_samples(backend: Backend, ones: Array, gradient: Array, out: Array)
     columns several times quicker than NumPy's reduction.
     """
     flat = gradient.reshape(gradient.shape[0], -1, gradient.shape[-1])
-    backend.xp.matmul(ones[: flat.shape[1]], flat, out=out)
+    counted = ones[: flat.shape[1]]
+    if len(flat) == 1:
+        counted.dot(flat[0], out[0])
+    else:
+        backend.xp.matmul(counted, flat, out=out)
 
 
 def matrix_gradient(backend: Backend, x: Array, gradient: Array, out: Array) -> None:

@@ -79,6 +79,8 @@ class Fields:
 @dataclass(frozen=True, slots=True)
 class _NetworkPlan:
     layers: list[LayerPlan]
+    #: The shape of one sample of each layer's input.
+    reads: list[Shape]
     shared: dict[str, Shape]
     parameters: dict[str, Shape]
 
@@ -86,6 +88,7 @@ class _NetworkPlan:
 def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _NetworkPlan:
     layer_class = _layer_class(spec, backend)
     layers: list[LayerPlan] = []
+    inputs: list[Shape] = []
     shape = spec.input_shape
     shared: dict[str, Shape] = plan_dense(spec, cells) if spec.dense else {}
     parameters: dict[str, Shape] = {}
@@ -98,6 +101,7 @@ def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _Net
         if spec.residual:
             plan_skip(layer_class.recurrent, plan, reads)
         layers.append(plan)
+        inputs.append(reads)
         for name, wanted in plan.shared.items():
             if prod(wanted) > prod(shared.get(name, (0,))):
                 shared[name] = wanted
@@ -112,7 +116,7 @@ def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _Net
     steps = spec.time_steps if spec.depth > 1 else spec.readout_steps
     shared["grad"] = (cells, steps, spec.batch_size, widest)
     shared["ones"] = (max(samples, *shared.get("ones", (0,))),)
-    return _NetworkPlan(layers, shared, parameters)
+    return _NetworkPlan(layers, inputs, shared, parameters)
 
 
 def _layer_class(spec: NetworkSpec, backend: Backend | None) -> type[Layer]:
@@ -241,6 +245,11 @@ class Network:
             for member in self.layers[::2]:
                 member.stream = self._stream
         self._dense = None
+        #: Where each layer writes dL/dx: all in the same room, the first nowhere.
+        self._rooms: list[Array | None] = [None]
+        for reads in plan.reads[1:]:
+            shape = (self.cells, spec.time_steps, spec.batch_size, *reads)
+            self._rooms.append(self._grad[: prod(shape)].reshape(shape))
         if spec.dense:
             values, gradients = (shared[name].reshape(plan.shared[name]) for name in DENSE_BUFFERS)
             self._dense = DenseBlock(spec, backend, values, gradients)
@@ -432,21 +441,17 @@ class Network:
         if self._stream is not None:
             self._stream.start()
         top = self.layers[-1]
-        top.rescale(grad_y)
+        log2_grad_y = top.rescale(grad_y)
         below = ScaledGradient(self._spread(grad_y.data), grad_y.exponent)
         read = top.probe.log2_h[:, -self.spec.readout_steps :]
-        exponent = top.align(grad_y, top.rescale(grad_y), read)
+        exponent = top.align(grad_y, log2_grad_y, read)
         if self._filled:
             self._fill_readout_gradients(grad_y, exponent)
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
             layer.log2_x = log2_inputs[index]
             layer.fills_gradients = self._filled
-            into = None
-            if index:
-                shape = inputs[index].shape
-                into = self._grad[: prod(shape)].reshape(shape)
-            below = layer.backward(inputs[index], below, into)
+            below = layer.backward(inputs[index], below, self._rooms[index])
             if self._dense is not None and index:
                 below = self._dense.collect(index, below)
 
@@ -454,11 +459,16 @@ class Network:
         error = grad_y.data.reshape(self.cells, -1, self.spec.output_size)
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
         sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])
-        for name in ("readout.W", "readout.b"):
-            row = self._rows[name]
-            put_log2_rms(self.backend, self._gradients[name], self._log2_gradients[row])
-            self._log2_gradients[row] += exponent
-            self._exponents[row] = exponent
+        self._exponents[-2:] = exponent
+        if self._statistics:
+            self._measure_readout()
+
+    def _measure_readout(self) -> None:
+        """Write log2 RMS of the readout's gradients, the last two, of the last backward pass."""
+        rows = self._log2_gradients[-2:]
+        for row, name in zip(rows, ("readout.W", "readout.b"), strict=True):
+            put_log2_rms(self.backend, self._gradients[name], row)
+        rows += self._exponents[-2:]
 
     def _check_filled(self) -> None:
         if not self._filled:
@@ -485,18 +495,14 @@ class Network:
         import numpy as np
 
         probe = self._probe
-        overflow = [_first_overflow(cell) for cell in probe.log2_h]
-        read = probe.log2_grad_h[:, -1, -self.spec.readout_steps :]
-        for cell in np.flatnonzero(np.isnan(read).any(axis=1)).tolist():
-            # Where the readout alone left the dtype, it counts with the layer it reads.
-            place = Overflow(layer=self.spec.depth, step=self.spec.time_steps)
-            overflow[cell] = overflow[cell] or place
+        overflow = self._overflow()
         lost = [cell for cell, place in enumerate(overflow) if place is not None]
 
         def log10(log2: HostArray) -> HostArray:
             field: HostArray = log2 * LOG10_2
-            # Once the forward pass overflowed there is no gradient to speak of.
-            field[lost] = np.nan
+            if lost:
+                # Once the forward pass overflowed there is no gradient to speak of.
+                field[lost] = np.nan
             return field
 
         gates = probe.log2_grad_gates
@@ -517,6 +523,22 @@ class Network:
             saturated_fraction=probe.saturated_fraction.copy(),
             overflow=overflow,
         )
+
+    def _overflow(self) -> list[Overflow | None]:
+        """Where each cell's last forward pass left the dtype."""
+        import numpy as np
+
+        log2_h = self._probe.log2_h
+        read = self._probe.log2_grad_h[:, -1, -self.spec.readout_steps :]
+        # A sum is nan where one of its terms is, since no size is +inf beside a -inf.
+        if not math.isnan(log2_h.sum() + read.sum()):
+            return [None] * self.cells
+        overflow = [_first_overflow(cell) for cell in log2_h]
+        for cell in np.flatnonzero(np.isnan(read).any(axis=1)).tolist():
+            # Where the readout alone left the dtype, it counts with the layer it reads.
+            place = Overflow(layer=self.spec.depth, step=self.spec.time_steps)
+            overflow[cell] = overflow[cell] or place
+        return overflow
 
     def gradient(self, name: str) -> NDArray[Any]:
         """dL/d(parameter) of the last `evaluate`, (S, *shape) on the host.
@@ -594,6 +616,7 @@ class Network:
         if not self._statistics:
             for layer in self.layers:
                 layer.measure_gradients()
+            self._measure_readout()
         sizes = [
             2.0 * log2_size + math.log2(prod(array.shape[1:]))
             for log2_size, array in zip(self._log2_gradients, self._gradients.values(), strict=True)

@@ -57,11 +57,6 @@ class RecurrentLayer(Layer):
     states: ClassVar[int] = 1
     one_block: ClassVar[bool] = False
 
-    @property
-    def _plain(self) -> bool:
-        """Whether nothing lies between x W and the bias."""
-        return self.normaliser is None and self.stream is None
-
     def _prepare_forward(self) -> None:
         """Lay out what `_forward_steps` reads; called once a pass."""
 
@@ -131,8 +126,8 @@ class RecurrentLayer(Layer):
     def forward(self, x: Array) -> Array:
         a, h = self.a, self.arrays.own["h"]
         # Block by block the projection is still in cache when the loop gets to it.
-        by_block = self.cells == 1 and self._plain
-        if not self._plain:
+        by_block = self.cells == 1 and self.plain
+        if not self.plain:
             self._project_rows(x)
         elif not by_block:
             self._multiply_input(x, a)
@@ -205,7 +200,7 @@ class RecurrentLayer(Layer):
         return below
 
     def _projection_gradient(self, grad_a: ScaledGradient) -> tuple[ScaledGradient, HostArray]:
-        if self._plain:
+        if self.plain:
             return super()._projection_gradient(grad_a)
         if self.gates and self.normaliser is not None and self.normaliser.across_time:
             import numpy as np
@@ -225,7 +220,7 @@ class RecurrentLayer(Layer):
         """Write dL/dx to `into`, (S, T, B, F), given dL/d(x W) by gate or as rows."""
         xp, size = self.backend.xp, self.arrays.own["a"].shape[-1]
         weight = self.arrays.parameters["W"].swapaxes(-1, -2)
-        by_gate = self._plain and bool(self.gates)
+        by_gate = self.plain and bool(self.gates)
         # To copy a block into rows costs less than a product a gate, each to be added.
         for block in self._blocks() if by_gate else [slice(None)]:
             rows = part = grad_p[:, block]
@@ -252,7 +247,7 @@ class RecurrentLayer(Layer):
         of_weights = exponent
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
-        by_gate = self.a if self._plain else self._by_gate_of_rows(grad_p.data)
+        by_gate = self.a if self.plain else self._by_gate_of_rows(grad_p.data)
         self.matrix_gradient(x, by_gate, self.columns(gradients["W"]))
         self._recurrent_gradients(h[:, 1:-1])
         if "b" in gradients:

@@ -33,11 +33,11 @@ class DenseLayer(FeedForwardLayer):
         )
 
     def _linear(self, x: Array, out: Array) -> None:
-        self.backend.xp.matmul(x, self.arrays.parameters["W"], out=out)
+        self.backend.product(x, self.arrays.parameters["W"], out)
 
     def _linear_backward(self, gradient: Array, out: Array) -> None:
         weight = self.arrays.parameters["W"]
-        self.backend.xp.matmul(gradient, weight.swapaxes(-1, -2), out=out)
+        self.backend.product(gradient, weight.swapaxes(-1, -2), out)
 
     def _weight_gradient(self, x: Array, gradient: Array) -> None:
         matrix_gradient(self.backend, x, gradient, self.arrays.gradients["W"])
