@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from engine.activations import Activation
     from engine.arrays import HostArray
+    from engine.companion import Companion
     from engine.cuda.compiler import Compiler
     from engine.layer import Layer
 
@@ -47,12 +48,15 @@ class Backend(ABC):
         description: {"device", "name", "backend", "note"}, JSON-able; `note` says what `auto`
             passed over, None where nothing was.
         compiler: what compiles kernels for the device; None on the CPU, which has none.
+        companion: a second thread for large products, where a CPU has a core to spare for it;
+            whoever sets it holds BLAS to one thread during passes.
     """
 
     xp: ArrayModule
     dtype: np.dtype[Any]
     description: dict[str, str | None]
     compiler: Compiler | None = None
+    companion: Companion | None = None
 
     def activation(self, activation: Activation) -> Activation:
         """The activation as the device computes it: in single kernels if it has any."""

@@ -12,7 +12,7 @@ from engine.layer import LayerPlan, Shape
 from engine.recurrence import RecurrentLayer, plan_recurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.arrays import Array
     from engine.initialisers import Role
@@ -43,8 +43,9 @@ class MatrixRecurrence(RecurrentLayer):
         # BLAS packs a transposed view anew at every step, at the cost of the product itself.
         self.transposed()[...] = self.arrays.parameters["U"].swapaxes(-1, -2)
 
-    def _recurrent_gradients(self, h: Array) -> None:
-        self.matrix_gradient(h, self.a[:, :, 1:], self.columns(self.arrays.gradients["U"]))
+    def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
+        h_before = self.arrays.own["h"][:, steps]
+        self.matrix_gradient(h_before, self.a[:, :, steps], self.columns(out["U"]))
 
 
 class GatedRecurrence(MatrixRecurrence):

@@ -25,6 +25,7 @@ from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_o
 from engine.losses import LOSSES
 from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_log2_rms
 from engine.normalisation import plan_normalisation
+from engine.recurrence import plan_sums, sums_by_run
 from engine.verdict import Overflow
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _Net
             plan_normalisation(spec.norm, plan)
         if spec.residual:
             plan_skip(layer_class.recurrent, plan, reads)
+        if layer_class.recurrent and sums_by_run(spec, cells):
+            plan_sums(plan, cells)
         layers.append(plan)
         inputs.append(reads)
         for name, wanted in plan.shared.items():

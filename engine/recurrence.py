@@ -24,13 +24,14 @@ from engine.magnitude import (
     put_log2_rms,
     within,
 )
+from engine.running_sums import RunningSums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
-    from engine.layer import Arrays
+    from engine.layer import Arrays, LayerPlan
     from engine.spec import NetworkSpec
 
 #: Values of one time block: long enough that what is done once a block costs little, short enough
@@ -68,6 +69,12 @@ class RecurrentLayer(Layer):
         self._each_step: dict[str, list[Array]] = {}
         self._width = max(1, len(self.gates))
         self.a = self.by_gate(arrays.own["a"])
+        #: What sums the parameters' gradients while time is gone back through, None for afterwards.
+        self._sums: RunningSums | None = None
+        if sums_by_run(spec, cells):
+            gradients = arrays.gradients
+            parts = {name: self.shared(f"part_{name}", g.shape) for name, g in gradients.items()}
+            self._sums = RunningSums(backend, gradients, parts)
 
     @abstractmethod
     def _forward_steps(self, block: slice) -> None:
@@ -113,8 +120,11 @@ class RecurrentLayer(Layer):
         """J^T u of one time step, shapes and `local` as in `_push_step`."""
 
     @abstractmethod
-    def _recurrent_gradients(self, h: Array) -> None:
-        """Fill the recurrent weights' gradients from h_{t-1}, (S, T - 1, B, H), and dL/da."""
+    def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
+        """Write the recurrent weights' gradients, summed over these steps, to `out`, by name.
+
+        Of h_{t-1}, which is own["h"] at `steps`, and dL/da.
+        """
 
     def _path_gradients(self, states: tuple[Array, ...]) -> dict[str, Array]:
         """The gradients at the points `path` names, (S, n, B, H), of the n steps just run.
@@ -124,28 +134,46 @@ class RecurrentLayer(Layer):
         return {}
 
     def forward(self, x: Array) -> Array:
-        a, h = self.a, self.arrays.own["h"]
-        # Block by block the projection is still in cache when the loop gets to it.
-        by_block = self.cells == 1 and self.plain
-        if not self.plain:
-            self._project_rows(x)
-        elif not by_block:
-            self._multiply_input(x, a)
+        h, blocks = self.arrays.own["h"], self._blocks()
         self._prepare_forward()
-        bias = self.arrays.parameters.get("b")
-        for block in self._blocks():
-            steps = a[:, :, block]
-            if by_block:
-                self._multiply_input(x[:, block], steps)
-            if bias is not None:
-                by_gate = bias.reshape(self.cells, self._width, 1, 1, -1)
-                self.backend.xp.add(steps, by_gate, out=steps)
+        for block, _ in zip(blocks, self._projected(x, blocks), strict=True):
             self._forward_steps(block)
             if self.activation.hides_nan:
                 self._restore_nan(block)
             after = h[:, block.start + 1 : block.stop + 1]
             self._probe_activations(after, after, block)
         return h[:, 1:]
+
+    def _projected(self, x: Array, blocks: list[slice]) -> Iterator[None]:
+        """Write x W + b to `a`, one block before each time of asking."""
+        if self._sums is None:
+            if self.plain:
+                self._multiply_input(x, self.a)
+            else:
+                self._project_rows(x)
+            for block in blocks:
+                self._add_bias(block)
+                yield
+        elif self.backend.companion is None:
+            # Block by block the projection is still in cache when the loop gets to it.
+            for block in blocks:
+                self._project_block(x, block)
+                yield
+        else:
+            submit = self.backend.companion.submit
+            for begun in [submit(self._project_block, x, block) for block in blocks]:
+                begun.result()
+                yield
+
+    def _project_block(self, x: Array, block: slice) -> None:
+        self._multiply_input(x[:, block], self.a[:, :, block])
+        self._add_bias(block)
+
+    def _add_bias(self, block: slice) -> None:
+        if "b" in self.arrays.parameters:
+            bias = self.arrays.parameters["b"].reshape(self.cells, self._width, 1, 1, -1)
+            steps = self.a[:, :, block]
+            self.backend.xp.add(steps, bias, out=steps)
 
     def _multiply_input(self, x: Array, out: Array) -> None:
         """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate."""
@@ -189,7 +217,7 @@ class RecurrentLayer(Layer):
         import numpy as np
 
         exponents = np.zeros((self.cells, self.spec.time_steps), dtype=np.int64)
-        self._through_time(gradient, exponents)
+        self._through_time(x, gradient, exponents)
         grad_a = ScaledGradient(self.a.swapaxes(1, 2), exponents)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         below = ScaledGradient(into, grad_p.exponent)
@@ -235,26 +263,57 @@ class RecurrentLayer(Layer):
         self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
     ) -> None:
         """The parameters' gradients, from dL/da and dL/d(x W), whose scales they use up."""
-        import numpy as np
-
-        h, probe, gradients = self.arrays.own["h"], self.probe, self.arrays.gradients
-        # What a step's dL/da meets in parameter gradients: h_{t-1} with h_0 = 0, and x_t or n.
-        log2_met = np.zeros_like(probe.log2_h)
-        if grad_p is grad_a:
-            log2_met[...] = self.log2_x
-        np.maximum(log2_met[:, 1:], probe.log2_h[:, :-1], out=log2_met[:, 1:])
-        exponent = self.align(grad_a, probe.log2_grad_a, log2_met, self._scaled_like_a())
-        of_weights = exponent
+        if self._sums is not None:
+            exponent = self._sums.finish()
+            self._probe_parameters(exponent, exponent)
+            return
+        sizes, met = self.probe.log2_grad_a, self._log2_met(own_input=grad_p is grad_a)
+        of_weights = exponent = self.align(grad_a, sizes, met, self._scaled_like_a())
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         by_gate = self.a if self.plain else self._by_gate_of_rows(grad_p.data)
-        self.matrix_gradient(x, by_gate, self.columns(gradients["W"]))
-        self._recurrent_gradients(h[:, 1:-1])
-        if "b" in gradients:
-            self.sum_over_samples(self.a, gradients["b"])
+        self._sum_gradients(x, by_gate, slice(0, self.spec.time_steps), self.arrays.gradients)
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
+
+    def _log2_met(self, own_input: bool) -> HostArray:
+        """log2 RMS, (S, T), of the larger of what a step's dL/da meets in parameter gradients.
+
+        That is h_{t-1} with h_0 = 0, and with `own_input` x_t.
+        """
+        import numpy as np
+
+        log2_h = self.probe.log2_h
+        met: HostArray = np.zeros_like(log2_h)
+        if own_input:
+            met[...] = self.log2_x
+        np.maximum(met[:, 1:], log2_h[:, :-1], out=met[:, 1:])
+        return met
+
+    def _sum_gradients(
+        self, x: Array, grad_p: Array, steps: slice, out: Mapping[str, Array]
+    ) -> None:
+        """Write to `out`, by name, the parameters' gradients summed over these steps.
+
+        `grad_p` is dL/d(x W) of all steps by gate, (S, G, T, B, H).
+        """
+        self.matrix_gradient(x[:, steps], grad_p[:, :, steps], self.columns(out["W"]))
+        self._recurrent_gradients(steps, out)
+        if "b" in out:
+            self.sum_over_samples(self.a[:, :, steps], out["b"])
+
+    def _add_run(self, x: Array, steps: slice, exponents: Exponents, met: HostArray) -> None:
+        """Add to the parameters' gradients what these steps, of one scale, have to add."""
+        sizes = self.probe.log2_grad_a[:, steps]
+        # Zeros add nothing, and have no scale.
+        if self._sums is None or not self.fills_gradients or sizes.max() == -math.inf:
+            return
+        run = ScaledGradient(self.a[:, :, steps].swapaxes(1, 2), exponents[:, steps])
+        beside = [part[:, steps] for part in self._scaled_like_a()]
+        exponent = self.align(run, sizes, met[:, steps], beside)
+        exponents[:, steps] = exponent[:, None]
+        self._sums.add(exponent, partial(self._sum_gradients, x, self.a, steps))
 
     def linearise(self, x: Array) -> list[Hop]:
         hops = []
@@ -271,7 +330,7 @@ class RecurrentLayer(Layer):
         # A single step has no hop, and d h_1 / d h_1 = I.
         return hops or [Hop(_unchanged, _unchanged, size, size, 0)]
 
-    def _through_time(self, gradient: ScaledGradient, exponents: Exponents) -> None:
+    def _through_time(self, x: Array, gradient: ScaledGradient, exponents: Exponents) -> None:
         """Fill a's buffer with dL/da, `exponents` (S, T) with its scales, and the probe."""
         import numpy as np
 
@@ -281,6 +340,7 @@ class RecurrentLayer(Layer):
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
         external = _External(self, gradient)
         self._prepare_backward()
+        met = self._log2_met(own_input=True)
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
         for block in reversed(self._blocks()):
@@ -316,6 +376,7 @@ class RecurrentLayer(Layer):
                         log2_point = log2_rms(self.backend, point[:, cut:])
                         probe.log2_path[name][:, kept] = log2_point + scale[:, None]
                     exponents[:, kept] = scale[:, None]
+                    self._add_run(x, kept, exponents, met)
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
                     above = size[:, cut]
@@ -579,6 +640,17 @@ def plan_recurrence(
     if layer.gates and spec.norm != "none":
         shared["rows"] = own["a"]
     return own, shared
+
+
+def sums_by_run(spec: NetworkSpec, cells: int) -> bool:
+    """Whether parameter gradients are summed run by run: many cells have runs too short for it."""
+    return cells == 1 and spec.norm == "none" and not spec.residual
+
+
+def plan_sums(plan: LayerPlan, cells: int) -> None:
+    """Add to a layer's plan room for what one run of time steps adds to each gradient."""
+    for name, shape in plan.parameters().items():
+        plan.shared[f"part_{name}"] = (cells, *shape)
 
 
 def block_length(layer: type[RecurrentLayer], spec: NetworkSpec, cells: int) -> int:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from engine.architectures import ARCHITECTURES
+from engine.companion import Companion
 from scenarios.threads import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from engine.network import Network
     from engine.spec import NetworkSpec
 
 #: Multiplications of a layer's product from which on it is shared among threads: some 0.2 ms of
 #: one core. Below that, threads that have to wait for a busy core cost more than they save.
 _WORTH_THREADS = 2**23
+
+#: Up to so many, one that works ahead saves more time than all that share what can be shared.
+_FEW_THREADS = 3
 
 
 def blas() -> dict[str, Any]:
@@ -61,17 +66,39 @@ def _openblas() -> tuple[int | None, str | None]:
     return None, None
 
 
-def blas_threads(spec: NetworkSpec) -> Callable[[], AbstractContextManager[object]]:
-    """What to put around a network's passes: one BLAS thread for a small one.
+def share_cores(network: Network) -> Callable[[], AbstractContextManager[object]]:
+    """What to put around a network's passes, so that they make the most of the cores.
 
-    Threads that meet after every product cost a small network more than they share. What was
-    before is restored after each pass. NumPy has to be imported.
+    A small network runs on one BLAS thread: threads that meet after every product cost it more than
+    they share. So does a recurrent one whose products of a single time step are small, where there
+    are few cores; there a companion does the products over many steps. What was before is restored
+    after each pass. NumPy has to be imported.
     """
-    if asked() == 1 or largest_product(spec) >= _WORTH_THREADS:
+    spec, threads = network.spec, asked()
+    if threads == 1:
         return nullcontext
+    if largest_product(spec) >= _WORTH_THREADS:
+        if threads > _FEW_THREADS or step_product(spec) >= _WORTH_THREADS or network.cells > 1:
+            return nullcontext
+        network.backend.companion = _companion()
     from threadpoolctl import ThreadpoolController
 
     return partial(ThreadpoolController().select(user_api="blas").limit, limits=1)
+
+
+@cache
+def _companion() -> Companion:
+    """The process's one."""
+    return Companion()
+
+
+def step_product(spec: NetworkSpec) -> int:
+    """Multiplications of what cannot be postponed: a time step's product, or a layer's."""
+    layer, size = ARCHITECTURES[spec.kind].layer, spec.hidden_size
+    if not layer.recurrent:
+        return largest_product(spec)
+    columns = 1 if layer.hop_role == "vector" else size * max(1, len(layer.gates))
+    return spec.batch_size * size * columns
 
 
 def largest_product(spec: NetworkSpec) -> int:

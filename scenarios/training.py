@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.optimizers import OPTIMIZERS
-from scenarios.blas import blas_threads
+from scenarios.blas import share_cores
 from scenarios.schedules import SCHEDULES, Memory
 from scenarios.tasks import TASKS
 
@@ -81,7 +81,7 @@ class Training:
     ) -> None:
         self._scenarios = scenarios
         self._network = network
-        self._blas_threads = blas_threads(network.spec)
+        self._share_cores = share_cores(network)
         self._states = states or [beginning(scenario) for scenario in scenarios]
         start = self._states[0].step
         self.data = Data(scenarios, network.backend, start, {} if firsts is None else firsts)
@@ -115,7 +115,7 @@ class Training:
             ]
             wanted = not lean or step < training.steps
             batch = self.data.next()
-            with self._blas_threads():
+            with self._share_cores():
                 fields = network.evaluate(*batch, statistics=not lean, parameters=wanted)
                 held_out = self._held_out() if every and step % every == 0 else None
             losses: list[float | None] = fields.loss.tolist()

@@ -13,6 +13,8 @@ from engine.matrix_recurrence import GatedRecurrence, plan_matrix_recurrence
 from engine.recurrence import block_length
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.arrays import Array
     from engine.layer import LayerPlan, Shape
     from engine.spec import NetworkSpec
@@ -153,10 +155,10 @@ class GRULayer(GatedRecurrence):
     def _scaled_like_a(self) -> tuple[Array, ...]:
         return (*super()._scaled_like_a(), self.arrays.own["recalled"])
 
-    def _recurrent_gradients(self, h: Array) -> None:
-        gradients, recalled = self.arrays.gradients, self.arrays.own["recalled"]
-        out = self.columns(gradients["U"])
-        self.matrix_gradient(h, self.a[:, :2, 1:], out[:, :2])
-        self.matrix_gradient(h, recalled[:, None, 1:], out[:, 2:])
-        if "c" in gradients:
-            self.sum_over_samples(recalled[:, None], gradients["c"])
+    def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
+        h_before, recalled = (self.arrays.own[name][:, steps] for name in ("h", "recalled"))
+        columns = self.columns(out["U"])
+        self.matrix_gradient(h_before, self.a[:, :2, steps], columns[:, :2])
+        self.matrix_gradient(h_before, recalled[:, None], columns[:, 2:])
+        if "c" in out:
+            self.sum_over_samples(recalled[:, None], out["c"])

@@ -10,6 +10,8 @@ from engine.layer import LayerPlan, Shape
 from engine.recurrence import RecurrentLayer, plan_recurrence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.arrays import Array
     from engine.initialisers import Role
     from engine.spec import NetworkSpec
@@ -83,9 +85,9 @@ class IndRNNLayer(RecurrentLayer):
         # A diagonal Jacobian is its own transpose.
         return self._push_step(local, cotangent)
 
-    def _recurrent_gradients(self, h: Array) -> None:
-        grad_a = self.a[:, 0, 1:]
-        self.arrays.gradients["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h, grad_a)
+    def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
+        h_before, grad_a = self.arrays.own["h"][:, steps], self.a[:, 0, steps]
+        out["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h_before, grad_a)
 
     def _repeated(self) -> Array:
         return self.cell(self.shared("repeated_u", self._step_shape()))

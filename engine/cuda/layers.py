@@ -16,7 +16,7 @@ from engine.cuda.kernels import SampleLoop, UnitLoop, has_formula, read
 from engine.matrix_recurrence import MatrixRecurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.arrays import Array
     from engine.backend import Backend
@@ -63,11 +63,12 @@ class DeviceIndRNN(IndRNNLayer):
         fields = map(loop.steps, (*local, grad_a, *states, external))
         loop.backward(len(grad_a), self.arrays.parameters["u"], *fields)
 
-    def _recurrent_gradients(self, h: Array) -> None:
-        # einsum would allocate an array of this size.
-        met = self.shared("slope", h.shape)
-        self.backend.xp.multiply(h, self.a[:, 0, 1:], out=met)
-        self.sum_over_samples(met[:, None], self.arrays.gradients["u"])
+    def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
+        # einsum would allocate an array of this size; what came from above has been added by now.
+        h_before, grad_a = self.arrays.own["h"][:, steps], self.a[:, 0, steps]
+        met = self.shared("external", grad_a.shape)
+        self.backend.xp.multiply(h_before, grad_a, out=met)
+        self.sum_over_samples(met[:, None], out["u"])
 
 
 def _sample_loop(layer: MatrixRecurrence, name: str) -> SampleLoop | None:

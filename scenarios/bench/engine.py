@@ -76,7 +76,7 @@ class Engine:
         """`given` are its input and target, by default those of `data`."""
         from engine.backend import open_backend
         from engine.network import Network
-        from scenarios.blas import blas_threads
+        from scenarios.blas import share_cores
 
         self.backend = open_backend(device, workload.spec.dtype)
         self.network = Network(workload.spec, [workload.init], self.backend)
@@ -89,18 +89,18 @@ class Engine:
         self._target = self.backend.asarray(target)[None]
         self._fields: Fields | None = None
         # On as many threads as a run would take.
-        self._blas_threads = blas_threads(workload.spec)
+        self._share_cores = share_cores(self.network)
         self._wait = synchroniser(self.backend)
 
     def __call__(self) -> None:
         """All gradients and norms, and no statistics."""
-        with self._blas_threads():
+        with self._share_cores():
             self._fields = self.network.evaluate(self._x, self._target, statistics=False)
         self._wait()
 
     def frame(self) -> None:
         """All that a frame shows."""
-        with self._blas_threads():
+        with self._share_cores():
             self._fields = self.network.evaluate(self._x, self._target)
         self._wait()
 

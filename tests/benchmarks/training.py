@@ -22,6 +22,7 @@ from scenarios.bench.engine import Problem, data
 from scenarios.bench.pytorch import Module, PyTorch, Way
 from scenarios.bench.timing import race
 from scenarios.bench.workloads import WORKLOADS
+from scenarios.blas import share_cores
 
 #: By kind: how many times the engine's step should go into a rival's.
 BARS: dict[str, dict[str, float]] = {
@@ -41,10 +42,11 @@ OPTIMIZERS_OF_TORCH: dict[str, Callable[..., Any]] = {
 
 
 def ours(network: Network, x: Any, target: Any, optimizer: str, statistics: bool) -> Callable:
-    rule = OPTIMIZERS[optimizer]
+    rule, cores = OPTIMIZERS[optimizer], share_cores(network)
 
     def step() -> None:
-        network.evaluate(x, target, statistics=statistics)
+        with cores():
+            network.evaluate(x, target, statistics=statistics)
         network.update(rule, [LEARNING_RATE], [0.0])
 
     return step

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import numpy  # noqa: F401  (its BLAS has to be there before threads are counted)
+from dataclasses import asdict, replace
+
+import numpy as np  # its BLAS has to be there before threads are counted
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from scenarios.blas import largest_product
+from scenarios.blas import largest_product, share_cores
 from scenarios.runner import Run, network_spec
 from scenarios.scenario import load
 
@@ -36,6 +38,41 @@ def test_threads_of_a_step(monkeypatch, sizes, inside):
             # Whoever reads frames has the threads that they had before.
             seen.append(_threads())
     assert seen == [{inside}, {2}] * 2
+
+
+@pytest.mark.parametrize("name", ["rnn-tanh", "indrnn-deep", "lstm", "gru"])
+def test_a_companion_changes_nothing(monkeypatch, name):
+    """Long enough that gradients leave float32's window, and are summed at several scales."""
+    sizes = {"network.hidden_size": 32, "task.batch_size": 8, "task.time_steps": 400}
+    chosen = {**sizes, "network.depth": 2, "run.device": "cpu", "training.steps": 2}
+    monkeypatch.setattr("scenarios.blas._WORTH_THREADS", 2**16)
+    frames, threads = {}, {}
+    for count in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        run = Run(load(name, chosen))
+        frames[count] = [replace(frame, seconds=0.0) for frame in run.frames()]
+        threads[count] = run.network.backend.companion
+    assert threads["1"] is None and threads["2"] is not None
+    np.testing.assert_equal(
+        [asdict(frame) for frame in frames["2"]], [asdict(frame) for frame in frames["1"]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "beside"),
+    [
+        ("rnn-tanh", {"network.hidden_size": 128, "task.time_steps": 200}, True),
+        ("rnn-tanh", {"network.hidden_size": 512, "task.time_steps": 50}, False),
+        ("rnn-tanh", {"network.hidden_size": 16, "task.time_steps": 50}, False),
+        ("mlp-tanh", {"network.hidden_size": 512}, False),
+    ],
+)
+def test_a_companion_where_steps_are_small_and_sequences_long(monkeypatch, name, overrides, beside):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    chosen = {"task.batch_size": 32, "run.device": "cpu", "training.steps": 1, **overrides}
+    network = Run(load(name, chosen)).network
+    share_cores(network)
+    assert (network.backend.companion is not None) == beside
 
 
 @pytest.mark.parametrize(
