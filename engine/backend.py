@@ -136,6 +136,10 @@ class Backend(ABC):
     def sum_squares(self, blocks: Array) -> HostArray:
         """Sums of squares over the last axis, summed in the backend's dtype, on the host."""
 
+    def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
+        """`sum_squares` of each, in as few transfers as can be."""
+        return [self.sum_squares(one) for one in blocks]
+
     @abstractmethod
     def sum_all_squares(self, array: Array) -> float:
         """The sum of squares of a whole array, summed in the backend's dtype."""
@@ -249,6 +253,18 @@ class CuPyBackend(Backend):
 
     def sum_squares(self, blocks: Array) -> HostArray:
         return self.to_host(self._square(blocks, axis=-1)).astype("float64")
+
+    def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
+        counts = [prod(one.shape[:-1]) for one in blocks]
+        together = self.empty((sum(counts),))
+        places = list(itertools.pairwise(itertools.accumulate(counts, initial=0)))
+        for one, (start, stop) in zip(blocks, places, strict=True):
+            self._square(one, axis=-1, out=together[start:stop].reshape(one.shape[:-1]))
+        sums = self.to_host(together).astype("float64")
+        return [
+            sums[start:stop].reshape(one.shape[:-1])
+            for one, (start, stop) in zip(blocks, places, strict=True)
+        ]
 
     def sum_all_squares(self, array: Array) -> float:
         return float(self._square(array))

@@ -14,6 +14,7 @@ from engine.magnitude import (
     ScaledGradient,
     log2_rms_of_all,
     multiply_by_power,
+    put_each_log2_rms,
     put_log2_rms,
     untouched,
     within,
@@ -295,8 +296,8 @@ class Layer(ABC):
     def measure_gradients(self) -> None:
         """Write log2 RMS of every parameter gradient of the last backward pass."""
         arrays = self.arrays
-        for row, gradient in enumerate(arrays.gradients.values()):
-            put_log2_rms(self.backend, gradient, arrays.log2_gradients[row])
+        fields = zip(arrays.gradients.values(), arrays.log2_gradients, strict=True)
+        put_each_log2_rms(self.backend, list(fields))
         if not untouched(arrays.exponents):
             arrays.log2_gradients += arrays.exponents
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from engine.arrays import Array
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.arrays import Exponents, HostArray
     from engine.backend import Backend
 
@@ -49,11 +51,27 @@ def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
     if out.size == 1:
         out.fill(log2_rms_of_all(backend, blocks))
         return
+    flat = blocks.reshape(*out.shape, -1)
+    _put_log2_rms(backend, flat, backend.sum_squares(flat), out)
+
+
+def put_each_log2_rms(backend: Backend, fields: Sequence[tuple[Array, HostArray]]) -> None:
+    """`put_log2_rms` of each (blocks, out); from a device all numbers come in one transfer."""
+    if backend.compiler is None:
+        for blocks, out in fields:
+            put_log2_rms(backend, blocks, out)
+        return
+    flats = [blocks.reshape(*out.shape, -1) for blocks, out in fields]
+    sums = backend.each_sum_squares(flats)
+    for flat, squares, (_, out) in zip(flats, sums, fields, strict=True):
+        _put_log2_rms(backend, flat, squares, out)
+
+
+def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostArray) -> None:
+    """Write log2 RMS over the last axis to `out`, given the sums of squares."""
     import numpy as np
 
-    flat = blocks.reshape(*out.shape, -1)
     size = flat.shape[-1]
-    squares = backend.sum_squares(flat)
     np.log2(squares, out=out)
     out -= math.log2(size)
     out *= 0.5

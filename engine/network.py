@@ -23,7 +23,7 @@ from engine.errors import ForwardOverflow, MemoryShortage
 from engine.initialisers import INITIALISERS
 from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
 from engine.losses import LOSSES
-from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_log2_rms
+from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_each_log2_rms
 from engine.normalisation import plan_normalisation
 from engine.recurrence import plan_sums, sums_by_run
 from engine.verdict import Overflow
@@ -469,8 +469,8 @@ class Network:
     def _measure_readout(self) -> None:
         """Write log2 RMS of the readout's gradients, the last two, of the last backward pass."""
         rows = self._log2_gradients[-2:]
-        for row, name in zip(rows, ("readout.W", "readout.b"), strict=True):
-            put_log2_rms(self.backend, self._gradients[name], row)
+        gradients = (self._gradients[name] for name in ("readout.W", "readout.b"))
+        put_each_log2_rms(self.backend, list(zip(gradients, rows, strict=True)))
         rows += self._exponents[-2:]
 
     def _check_filled(self) -> None:

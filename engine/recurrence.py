@@ -21,7 +21,7 @@ from engine.magnitude import (
     ScaledGradient,
     log2_rms,
     multiply_by_power,
-    put_log2_rms,
+    put_each_log2_rms,
     within,
 )
 from engine.running_sums import RunningSums
@@ -343,14 +343,14 @@ class RecurrentLayer(Layer):
         met = self._log2_met(own_input=True)
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
+        # After a departure the next is likely as far off: what runs beyond it is run again.
+        ahead = length
         for block in reversed(self._blocks()):
             start, count = block.start, block.stop - block.start
             local = self._local_gradients(block)
             for state in states:
                 state[:, count] = state[:, 0] if block.stop < steps else 0.0
             stop, resumed, force = block.stop, False, False
-            # After a departure the next is likely as far off: what runs beyond it is run again.
-            ahead = count
             while stop > start:
                 top = tuple(state[:, stop - start : stop - start + 1] for state in states)
                 if resumed:
@@ -365,16 +365,18 @@ class RecurrentLayer(Layer):
                     slice(low, stop),
                     external.steps(low, stop, scale),
                 )
-                sizes = [log2_rms(self.backend, state[:, 1:]) for state in run]
+                points = self._path_gradients(run)
+                measured = [a[:, :, low:stop], *(state[:, 1:] for state in run), *points.values()]
+                of_a, *sizes = self._log2_sizes(measured)
+                sizes, of_points = sizes[: len(run)], sizes[len(run) :]
                 size = _largest(sizes)
                 cut, force = _first_departure(size, above, resumed, force)
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
                     probe.log2_grad_h[:, kept] = sizes[0][:, cut:] + scale[:, None]
-                    self._probe_grad_a(a[:, :, kept], kept, scale)
-                    for name, point in self._path_gradients(run).items():
-                        log2_point = log2_rms(self.backend, point[:, cut:])
-                        probe.log2_path[name][:, kept] = log2_point + scale[:, None]
+                    self._probe_grad_a(of_a[:, :, cut:] + scale[:, None, None], kept)
+                    for name, log2_point in zip(points, of_points, strict=True):
+                        probe.log2_path[name][:, kept] = log2_point[:, cut:] + scale[:, None]
                     exponents[:, kept] = scale[:, None]
                     self._add_run(x, kept, exponents, met)
                     if self.witness is not None:
@@ -384,18 +386,20 @@ class RecurrentLayer(Layer):
                 # A step reached inside the loop has its external part; one at its end has not.
                 stop, resumed = low + cut, cut > 0
 
-    def _probe_grad_a(self, grad_a: Array, steps: slice, scale: Exponents) -> None:
-        probe = self.probe
-        if not self.gates:
-            out = probe.log2_grad_a[:, steps]
-            put_log2_rms(self.backend, grad_a[:, 0], out)
-            out += scale[:, None]
-            return
-        sizes = log2_rms(self.backend, grad_a, lead=3)
+    def _log2_sizes(self, measured: list[Array]) -> list[HostArray]:
+        """log2 RMS of arrays (S, ..., n, B, H), each (S, ..., n)."""
+        import numpy as np
+
+        sizes: list[HostArray] = [np.empty(array.shape[:-2]) for array in measured]
+        put_each_log2_rms(self.backend, list(zip(measured, sizes, strict=True)))
+        return sizes
+
+    def _probe_grad_a(self, sizes: HostArray, steps: slice) -> None:
+        """Record log2 RMS (S, G, n) of dL/da."""
         for index, name in enumerate(self.gates):
-            probe.log2_grad_gates[name][:, steps] = sizes[:, index] + scale[:, None]
+            self.probe.log2_grad_gates[name][:, steps] = sizes[:, index]
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
-        probe.log2_grad_a[:, steps] = sizes.max(axis=1) + scale[:, None]
+        self.probe.log2_grad_a[:, steps] = sizes.max(axis=1)
 
     def _normalise(self, top: tuple[Array, ...], scale: Exponents, force: bool) -> Exponents:
         """Bring the gradients of one step to magnitude 1 if they left the window, or by `force`."""

@@ -50,9 +50,9 @@ class cuda:
 """
 WORKING = """
 __version__ = "14.2.0"
-from numpy import dtype, zeros
+from numpy import asarray as asnumpy, dtype, empty, square, zeros
 def ReductionKernel(*words):
-    pass
+    return lambda x, axis, out=None: square(x).sum(axis=axis, out=out)
 class pool:
     limit = 0
     get_limit = staticmethod(lambda: pool.limit)
@@ -233,6 +233,17 @@ def test_a_gpu_is_not_swallowed(fake_cupy, monkeypatch, said, limit, available):
     fake_cupy(WORKING)
     assert open_backend("cuda", "float32").available_bytes() == available
     assert probe_devices()[1].limit_bytes == limit
+
+
+def test_sums_of_squares_of_several_arrays(fake_cupy):
+    fake_cupy(WORKING)
+    backend = open_backend("cuda", "float32")
+    arrays = [np.arange(24.0, dtype="f").reshape(2, 3, 4), np.ones((1, 5), dtype="f")]
+    found = backend.each_sum_squares(arrays)
+    assert [one.dtype for one in found] == ["float64", "float64"]
+    for array, sums in zip(arrays, found, strict=True):
+        np.testing.assert_allclose(sums, (array * array).sum(axis=-1))
+        np.testing.assert_allclose(backend.sum_squares(array), sums)
 
 
 @pytest.mark.parametrize("said", ["much", "-1", "50 percent"])
