@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ class Kernel(Protocol):
     """One kernel of a source, launched on a grid of blocks of threads."""
 
     def __call__(
-        self, grid: tuple[int], block: tuple[int, int], arguments: tuple[Any, ...], shared_mem: int
+        self,
+        grid: tuple[int],
+        block: tuple[int, int],
+        arguments: tuple[Any, ...],
+        *,
+        shared_mem: int = 0,
     ) -> None: ...
 
 
@@ -37,6 +43,14 @@ class Compiler(ABC):
         """The kernels of a source, by name."""
 
     @abstractmethod
+    def recorded(self, work: Callable[[], None]) -> Callable[[], object] | None:
+        """What does all that `work` launches once more, at once; None where that cannot be.
+
+        `work` allocates nothing, waits for nothing and has run before, so that all it needs is
+        there.
+        """
+
+    @abstractmethod
     def address(self, array: Array) -> int:
         """Where an array's first value lies in the device's memory."""
 
@@ -56,8 +70,24 @@ class CuPyCompiler(Compiler):
         return made
 
     def kernels(self, source: str) -> Callable[[str], Kernel]:
-        found: Callable[[str], Kernel] = self.cupy.RawModule(code=source).get_function
+        # CuPy makes a kernel anew each time it is asked for.
+        found: Callable[[str], Kernel] = cache(self.cupy.RawModule(code=source).get_function)
         return found
+
+    def recorded(self, work: Callable[[], None]) -> Callable[[], object] | None:
+        stream = self.cupy.cuda.Stream(non_blocking=True)
+        try:
+            with stream:
+                stream.begin_capture()
+                try:
+                    work()
+                finally:
+                    graph = stream.end_capture()
+        except RuntimeError:
+            # AMD's devices have no graphs in CuPy, and not all of a library can be captured.
+            return None
+        launch: Callable[[], object] = graph.launch
+        return launch
 
     def address(self, array: Array) -> int:
         return int(array.data.ptr)

@@ -1,5 +1,16 @@
 // GRU over all time steps; gates r, z, n.
 
+// One unit's step from its pre-activations, n's without what h brings, and h_{t-1} U by gate: the
+// sums, the gates and what is recalled; h_{t-1} becomes h_t.
+__device__ inline void gru_unit(
+    real sum[3], const real product[3], real bias, real gate[3], real &recalled, real &h) {
+    gate[0] = phi_sigmoid(sum[0] += product[0]);
+    gate[1] = phi_sigmoid(sum[1] += product[1]);
+    recalled = product[2] + bias;
+    gate[2] = phi_tanh(sum[2] += gate[0] * recalled);
+    h = gate[2] + gate[1] * (h - gate[2]);
+}
+
 // a_t += h_{t-1} U for r and z; recalled = h_{t-1} U_n + bias, a_n += r recalled; h_t = (1 - z) n +
 // z h_{t-1}. h starts one step before the others. u is (S, 3, H, H), bias (S, H) or null.
 extern "C" __global__ void __launch_bounds__(1024) gru_forward(
@@ -8,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(1024) gru_forward(
     ROOM
     int units = sizes.units;
     real *vector = (real *)room, *shares = vector + units;
-    Place place(sizes);
+    Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     whole matrix = whole(units) * units;
     u += place.cell * 3 * matrix;
@@ -25,18 +36,16 @@ extern "C" __global__ void __launch_bounds__(1024) gru_forward(
         multiply<3>(u, matrix, vector, units, units, shares);
         __syncthreads();
         if (leads) {
-            real r = phi_sigmoid(sum[0] += gather(shares, 0, 3, units));
-            real z = phi_sigmoid(sum[1] += gather(shares, 1, 3, units));
-            real recall = gather(shares, 2, 3, units) + second;
-            real n = phi_tanh(sum[2] += r * recall);
-            real gate[3] = {r, z, n};
+            real product[3], gate[3], recall;
+#pragma unroll
+            for (int g = 0; g < 3; ++g) product[g] = gather(shares, g, 3, units);
+            gru_unit(sum, product, second, gate, recall, before);
 #pragma unroll
             for (int g = 0; g < 3; ++g) {
                 a_t[t * a.step + g * a.gate] = sum[g];
                 gates_t[t * gates.step + g * gates.gate] = gate[g];
             }
             recalled_t[t * recalled.step] = recall;
-            before = n + z * (before - n);
             h_t[(t + 1) * h.step] = before;
             vector[threadIdx.x] = before;
         }
@@ -53,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(1024) gru_backward(
     ROOM
     int units = sizes.units;
     real *vector = (real *)room, *shares = vector + 3 * units;
-    Place place(sizes);
+    Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     transposed += place.cell * 3 * units * units;
     const real *slope_t = place(slope);
@@ -87,4 +96,53 @@ extern "C" __global__ void __launch_bounds__(1024) gru_backward(
             grad_h_t[t * grad_h.step] = grad;
         }
     }
+}
+
+// Both step by step: rows is h_{t-1} U, or is given dL/da_t, n's through what was recalled, which
+// the library then multiplies.
+extern "C" __global__ void gru_forward_step(
+    const real *rows, const real *bias, Steps a, Steps gates, Steps recalled, Steps h, whole t,
+    Sizes sizes) {
+    Place place;
+    if (!lone(sizes, place)) return;
+    rows += in_rows(place, sizes, 3);
+    real second = bias ? bias[place.cell * sizes.units + place.unit] : real(0);
+    real *a_t = place(a) + t * a.step, *gates_t = place(gates) + t * gates.step;
+    real *h_t = place(h) + t * h.step;
+    real sum[3], product[3], gate[3], after = *h_t;
+#pragma unroll
+    for (int g = 0; g < 3; ++g) {
+        sum[g] = a_t[g * a.gate];
+        product[g] = rows[g * sizes.units];
+    }
+    gru_unit(sum, product, second, gate, place(recalled)[t * recalled.step], after);
+#pragma unroll
+    for (int g = 0; g < 3; ++g) {
+        a_t[g * a.gate] = sum[g];
+        gates_t[g * gates.gate] = gate[g];
+    }
+    h_t[h.step] = after;
+}
+
+extern "C" __global__ void gru_backward_step(
+    real *rows, const real *through_u, Steps slope, Steps to_recalled, Steps update, Steps grad_a,
+    Steps grad_recalled, Steps kept, Steps grad_h, Steps external, whole t, Sizes sizes) {
+    Place place;
+    if (!lone(sizes, place)) return;
+    real *kept_t = place(kept) + t * kept.step;
+    real rest = t + 1 < sizes.steps ? kept_t[kept.step] : real(0);
+    real grad = total_at(t + 1, place, grad_h, external, through_u, rest, sizes);
+    if (t < 0) return;
+    rows += in_rows(place, sizes, 3);
+    const real *slope_t = place(slope) + t * slope.step;
+    real *grad_a_t = place(grad_a) + t * grad_a.step;
+    real through_n = grad * place(to_recalled)[t * to_recalled.step];
+#pragma unroll
+    for (int g = 0; g < 3; ++g) {
+        real local = grad * slope_t[g * slope.gate];
+        grad_a_t[g * grad_a.gate] = local;
+        rows[g * sizes.units] = g == 2 ? through_n : local;
+    }
+    place(grad_recalled)[t * grad_recalled.step] = through_n;
+    *kept_t = grad * place(update)[t * update.step];
 }

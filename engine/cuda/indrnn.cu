@@ -10,12 +10,10 @@
 // a_t += u h_{t-1}, h_t = phi(a_t); h starts one step before a.
 extern "C" __global__ void indrnn_forward(
     const real *__restrict__ u, Steps a, Steps h, Sizes sizes) {
-    whole i = whole(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (i >= sizes.cells * sizes.batch * sizes.units) return;
-    whole unit = i % sizes.units, sample = i / sizes.units % sizes.batch;
-    whole cell = i / sizes.units / sizes.batch;
-    real *a_t = a.of(cell, sample, unit), *h_t = h.of(cell, sample, unit);
-    real weight = u[cell * sizes.units + unit], before = *h_t;
+    Place place;
+    if (!lone(sizes, place)) return;
+    real *a_t = place(a), *h_t = place(h);
+    real weight = u[place.cell * sizes.units + place.unit], before = *h_t;
     for (whole left = sizes.steps; left > 0; left -= AHEAD) {
         real sum[AHEAD];
         FOR_AHEAD(k, left) sum[k] = a_t[k * a.step];
@@ -35,16 +33,15 @@ extern "C" __global__ void indrnn_forward(
 extern "C" __global__ void indrnn_backward(
     const real *__restrict__ u, Steps slope, Steps grad_a, Steps grad_h, Steps external,
     Sizes sizes) {
-    whole i = whole(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (i >= sizes.cells * sizes.batch * sizes.units) return;
-    whole unit = i % sizes.units, sample = i / sizes.units % sizes.batch;
-    whole cell = i / sizes.units / sizes.batch, last = sizes.steps - 1;
-    const real *slope_t = slope.of(cell, sample, unit) + last * slope.step;
-    real *grad_a_t = grad_a.of(cell, sample, unit) + last * grad_a.step;
-    real *before_t = grad_h.of(cell, sample, unit) + last * grad_h.step;
+    Place place;
+    if (!lone(sizes, place)) return;
+    whole last = sizes.steps - 1;
+    const real *slope_t = place(slope) + last * slope.step;
+    real *grad_a_t = place(grad_a) + last * grad_a.step;
+    real *before_t = place(grad_h) + last * grad_h.step;
     // The part that joins below step t is that of t - 1; below the first there is none.
-    const real *part_t = external.of(cell, sample, unit) + (last - 1) * external.step;
-    real weight = u[cell * sizes.units + unit], grad = before_t[grad_h.step];
+    const real *part_t = place(external) + (last - 1) * external.step;
+    real weight = u[place.cell * sizes.units + place.unit], grad = before_t[grad_h.step];
     for (whole left = sizes.steps; left > 0; left -= AHEAD) {
         real steep[AHEAD], part[AHEAD];
         FOR_AHEAD(k, left) {

@@ -40,11 +40,8 @@ def source(name: str, real: str, activation: str) -> str:
     return "\n".join([f"typedef {real} real;", f"#define PHI phi_{activation}", *needed])
 
 
-class TimeLoop(ABC):
-    """The kernels NAME_forward and NAME_backward of NAME.cu, for a layer's shapes and activation.
-
-    Both run all steps they are given in one launch.
-    """
+class TimeLoop:
+    """The kernels of NAME.cu for a layer's shapes and activation, and what they are given."""
 
     def __init__(
         self, name: str, compiler: Compiler, dtype: np.dtype[Any], shape: Shape, activation: str
@@ -55,14 +52,6 @@ class TimeLoop(ABC):
         self._cells, self._batch, self._units = shape
         real = "double" if dtype.itemsize == 8 else "float"
         self._kernels = compiler.kernels(source(f"{name}.cu", real, activation))
-
-    @abstractmethod
-    def forward(self, steps: int, *arguments: Any) -> None:
-        """Launch NAME_forward for so many steps."""
-
-    @abstractmethod
-    def backward(self, steps: int, *arguments: Any) -> None:
-        """Launch NAME_backward for so many steps."""
 
     def steps(self, array: Array | None, by_gate: bool = False) -> NDArray[Any]:
         """An argument `Steps`: an array as the time loop has it, (n, ..., B, H), or no data.
@@ -83,41 +72,46 @@ class TimeLoop(ABC):
         layout = np.dtype([("data", np.uint64), *distances])
         return np.array([(data, cell, step, gate, sample)], dtype=layout)
 
-    def _launch(
-        self,
-        direction: str,
-        grid: int,
-        block: tuple[int, int],
-        steps: int,
-        arguments: tuple[Any, ...],
-        room: int = 0,
-    ) -> None:
+    def _sizes(self, steps: int) -> NDArray[Any]:
+        """The argument `Sizes`."""
         import numpy as np
 
         names = ("cells", "batch", "units", "steps")
-        sizes = np.array(
-            [(self._cells, self._batch, self._units, steps)], [(name, np.int64) for name in names]
-        )
-        kernel = self._kernels(f"{self._name}_{direction}")
-        kernel((grid,), block, (*arguments, sizes), shared_mem=room * self._itemsize)
+        layout = [(name, np.int64) for name in names]
+        return np.array([(self._cells, self._batch, self._units, steps)], layout)
+
+    def _launch_lone(self, kernel: str, *arguments: Any) -> None:
+        """Launch NAME_kernel with a thread for each unit of each sample."""
+        blocks = -(-self._cells * self._batch * self._units // _LONE_THREADS)
+        self._kernels(f"{self._name}_{kernel}")((blocks,), (_LONE_THREADS, 1), arguments)
 
 
 class UnitLoop(TimeLoop):
-    """A thread for each unit of each sample, where units do not meet."""
+    """All steps in one launch, a thread for each unit of each sample, where units do not meet."""
 
     def forward(self, steps: int, *arguments: Any) -> None:
-        self._lone("forward", steps, arguments)
+        """Run so many steps forward."""
+        self._launch_lone("forward", *arguments, self._sizes(steps))
 
     def backward(self, steps: int, *arguments: Any) -> None:
-        self._lone("backward", steps, arguments)
-
-    def _lone(self, direction: str, steps: int, arguments: tuple[Any, ...]) -> None:
-        units = self._cells * self._batch * self._units
-        self._launch(direction, -(-units // _LONE_THREADS), (_LONE_THREADS, 1), steps, arguments)
+        """Run so many steps backward."""
+        self._launch_lone("backward", *arguments, self._sizes(steps))
 
 
-class SampleLoop(TimeLoop):
-    """A block for each sample, whose threads share h: product.cuh."""
+class MatrixLoop(TimeLoop, ABC):
+    """What takes a layer with a matrix U through time."""
+
+    @abstractmethod
+    def forward(self, h: Array, u: Array, *arguments: Any) -> None:
+        """Run n steps forward; h is (n + 1, ..., B, H), u the blocks of U by gate."""
+
+    @abstractmethod
+    def backward(self, grad_h: Array, transposed: Array, *arguments: Any) -> None:
+        """Run n steps backward; grad_h is (n + 1, ..., B, H), the other U^T, (S, G H, H)."""
+
+
+class SampleLoop(MatrixLoop):
+    """All steps in one launch, a block for each sample, whose threads share h: product.cuh."""
 
     def __init__(
         self,
@@ -132,16 +126,18 @@ class SampleLoop(TimeLoop):
         self._gates = gates
         self._rows = max(1, min(_MOST_ROWS, _MOST_THREADS // self._units))
 
-    def forward(self, steps: int, *arguments: Any) -> None:
+    def forward(self, h: Array, u: Array, *arguments: Any) -> None:
         # h, and the share of each row of threads in each gate's product.
-        self._together("forward", steps, arguments, 1 + self._rows * self._gates)
+        self._together("forward", h, (u, *arguments), 1 + self._rows * self._gates)
 
-    def backward(self, steps: int, *arguments: Any) -> None:
+    def backward(self, grad_h: Array, transposed: Array, *arguments: Any) -> None:
         # dL/da of all gates, and the rows' shares in one product.
-        self._together("backward", steps, arguments, self._gates + self._rows)
+        self._together("backward", grad_h, (transposed, *arguments), self._gates + self._rows)
 
     def _together(
-        self, direction: str, steps: int, arguments: tuple[Any, ...], vectors: int
+        self, kernel: str, states: Array, arguments: tuple[Any, ...], vectors: int
     ) -> None:
-        samples, block = self._cells * self._batch, (self._units, self._rows)
-        self._launch(direction, samples, block, steps, arguments, vectors * self._units)
+        launch = self._kernels(f"{self._name}_{kernel}")
+        grid, block = (self._cells * self._batch,), (self._units, self._rows)
+        room = vectors * self._units * self._itemsize
+        launch(grid, block, (*arguments, self._sizes(len(states) - 1)), shared_mem=room)

@@ -1,6 +1,6 @@
 """Recurrent layers on a device: the engine's own, their time loops in one kernel each.
 
-Whatever does not fit such a kernel runs step by step, as on the CPU.
+What does not fit such a kernel runs step by step, in two launches each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from engine.architectures.indrnn import IndRNNLayer
 from engine.architectures.irnn import IRNNLayer
 from engine.architectures.lstm import LSTMLayer
 from engine.architectures.rnn import RNNLayer
-from engine.cuda.kernels import SampleLoop, UnitLoop, has_formula, read
+from engine.cuda.kernels import MatrixLoop, SampleLoop, UnitLoop, has_formula, read
+from engine.cuda.steps import StepLoop
 from engine.matrix_recurrence import MatrixRecurrence
 
 if TYPE_CHECKING:
@@ -71,18 +72,18 @@ class DeviceIndRNN(IndRNNLayer):
         self.sum_over_samples(met[:, None], out["u"])
 
 
-def _sample_loop(layer: MatrixRecurrence, name: str) -> SampleLoop | None:
-    """The kernels of a layer whose samples each take a block of threads through time.
+def _matrix_loop(layer: MatrixRecurrence, name: str) -> MatrixLoop | None:
+    """What takes the layer through time; None where its activation has no formula.
 
-    None where there are more units than threads, too large a U, or an activation without a formula.
+    Samples each take a block of threads if it has units for them and its U is small enough.
     """
     spec, backend, gates = layer.spec, layer.backend, max(1, len(layer.gates))
     units, phi = spec.hidden_size, layer.activation
     size = gates * units * units * backend.dtype.itemsize
-    if backend.compiler is None or units > _MOST_UNITS or size > _MOST_BYTES:
+    if backend.compiler is None or not has_formula(phi):
         return None
-    if not has_formula(phi):
-        return None
+    if units > _MOST_UNITS or size > _MOST_BYTES:
+        return StepLoop(layer, name)
     shape = (layer.cells, spec.batch_size, units)
     return SampleLoop(name, backend.compiler, backend.dtype, shape, phi.name, gates)
 
@@ -103,7 +104,7 @@ class DeviceRNN(RNNLayer):
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
-        self._loop = _sample_loop(self, "rnn")
+        self._loop = _matrix_loop(self, "rnn")
 
     def _forward_steps(self, block: slice) -> None:
         loop, own = self._loop, self.arrays.own
@@ -111,7 +112,7 @@ class DeviceRNN(RNNLayer):
             return super()._forward_steps(block)
         a = self.loop(own["a"][:, block])
         h = self.loop(own["h"][:, block.start : block.stop + 1])
-        loop.forward(len(a), self.arrays.parameters["U"], loop.steps(a), loop.steps(h))
+        loop.forward(h, self.arrays.parameters["U"], loop.steps(a), loop.steps(h))
 
     def _backward_steps(
         self,
@@ -125,7 +126,7 @@ class DeviceRNN(RNNLayer):
             return super()._backward_steps(local, states, steps, external)
         grad_a = self.loop(self.arrays.own["a"][:, steps])
         fields = map(loop.steps, (*local, grad_a, *states, external))
-        loop.backward(len(grad_a), self.transposed(), *fields)
+        loop.backward(states[0], self.transposed(), *fields)
 
 
 class DeviceIRNN(DeviceRNN, IRNNLayer):
@@ -139,7 +140,7 @@ class DeviceLSTM(LSTMLayer):
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
-        self._loop = _sample_loop(self, "lstm")
+        self._loop = _matrix_loop(self, "lstm")
         self._finish = _elementwise(
             self,
             "T gate_i, T gate_g, T gate_o, T c_before, T c, T tanh_c",
@@ -168,10 +169,10 @@ class DeviceLSTM(LSTMLayer):
         )
         after = slice(block.start, block.stop + 1)
         h, c, tanh_c = (
-            loop.steps(self.loop(own[name][:, steps]))
+            self.loop(own[name][:, steps])
             for name, steps in (("h", after), ("c", after), ("tanh_c", block))
         )
-        loop.forward(block.stop - block.start, self._u(), a, gates, h, c, tanh_c)
+        loop.forward(h, self._u(), a, gates, *map(loop.steps, (h, c, tanh_c)))
 
     def _backward_steps(
         self,
@@ -180,15 +181,15 @@ class DeviceLSTM(LSTMLayer):
         steps: slice,
         external: Array | None,
     ) -> None:
-        loop, count = self._loop, steps.stop - steps.start
+        loop = self._loop
         if loop is None:
             return super()._backward_steps(local, states, steps, external)
         slope, slope_c, forget = local
         grad_a = self.steps_by_gate(self.a[:, :, steps])
-        grad_c = self.loop(self._grad_c(count))
+        grad_c = self.loop(self._grad_c(steps.stop - steps.start))
         fields = map(loop.steps, (grad_c, *states, external))
         loop.backward(
-            count,
+            states[0],
             self.transposed(),
             loop.steps(slope, by_gate=True),
             loop.steps(slope_c),
@@ -205,7 +206,7 @@ class DeviceGRU(GRULayer):
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
-        self._loop = _sample_loop(self, "gru")
+        self._loop = _matrix_loop(self, "gru")
         self._finish = _elementwise(
             self,
             "T gate_r, T gate_z, T gate_n, T recalled, T h_before",
@@ -232,9 +233,9 @@ class DeviceGRU(GRULayer):
             for array in (self.a, own["gates"])
         )
         recalled = loop.steps(self.loop(own["recalled"][:, block]))
-        h = loop.steps(self.loop(own["h"][:, block.start : block.stop + 1]))
+        h = self.loop(own["h"][:, block.start : block.stop + 1])
         bias = self.arrays.parameters.get("c")
-        loop.forward(block.stop - block.start, self._u(), bias, a, gates, recalled, h)
+        loop.forward(h, self._u(), bias, a, gates, recalled, loop.steps(h))
 
     def _backward_steps(
         self,
@@ -243,16 +244,16 @@ class DeviceGRU(GRULayer):
         steps: slice,
         external: Array | None,
     ) -> None:
-        loop, count = self._loop, steps.stop - steps.start
+        loop = self._loop
         if loop is None:
             return super()._backward_steps(local, states, steps, external)
         slope, to_recalled, update = local
         grad_a = self.steps_by_gate(self.a[:, :, steps])
         grad_recalled = self.loop(self.arrays.own["recalled"][:, steps])
-        kept = self.loop(self._kept(count))
+        kept = self.loop(self._kept(steps.stop - steps.start))
         fields = map(loop.steps, (grad_recalled, kept, *states, external))
         loop.backward(
-            count,
+            states[0],
             self.transposed(),
             loop.steps(slope, by_gate=True),
             loop.steps(to_recalled),

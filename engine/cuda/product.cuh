@@ -2,15 +2,26 @@
 // through all time steps, and h never leaves it. A block has `units` threads side by side, one for
 // each unit, and blockDim.y of such rows that share out the products' terms; the first row leads.
 
-// The block's cell and sample, and the thread's unit.
-struct Place {
-    whole cell, sample;
-    int unit;
+// What follows the product where the library multiplies, one step at a time: rows, (S, B, G H).
+__device__ inline whole in_rows(Place place, Sizes sizes, int G) {
+    return (place.cell * sizes.batch + place.sample) * G * sizes.units + place.unit;
+}
 
-    __device__ Place(Sizes sizes)
-        : cell(blockIdx.x / sizes.batch), sample(blockIdx.x % sizes.batch), unit(threadIdx.x) {}
-    __device__ real *operator()(Steps array) const { return array.of(cell, sample, unit); }
-};
+// The total dL/dh at a step of grad_h: at the top it is there, below it is what came through U in
+// the launch before, the rest, and the external part; it is written down there.
+__device__ inline real total_at(
+    whole step, Place place, Steps grad_h, Steps external, const real *through_u, real rest,
+    Sizes sizes) {
+    real *total = place(grad_h) + step * grad_h.step;
+    if (step == sizes.steps) return *total;
+    if (external.data && step > 0) rest += place(external)[(step - 1) * external.step];
+    return *total = through_u[in_rows(place, sizes, 1)] + rest;
+}
+
+// The place of a thread whose block takes one sample.
+__device__ inline Place together(Sizes sizes) {
+    return {blockIdx.x / sizes.batch, blockIdx.x % sizes.batch, threadIdx.x};
+}
 
 // Each row of threads' share of sum_k vector[k] w[k][unit], for G matrices `gate` apart.
 template <int G>

@@ -8,15 +8,29 @@ struct Steps {
     real *data;
     whole cell, step, gate, sample;
 
-    // The first step of one unit.
-    __device__ real *of(whole in_cell, whole in_sample, whole unit) const {
-        return data + in_cell * cell + in_sample * sample + unit;
-    }
 };
 
 struct Sizes {
     whole cells, batch, units, steps;
 };
+
+// What a thread works on: one unit of one sample.
+struct Place {
+    whole cell, sample, unit;
+
+    // The unit's values over time.
+    __device__ real *operator()(Steps array) const {
+        return array.data + cell * array.cell + sample * array.sample + unit;
+    }
+};
+
+// The place of a thread where each goes its own way. There may be more threads than places.
+__device__ inline bool lone(Sizes sizes, Place &place) {
+    whole i = whole(blockIdx.x) * blockDim.x + threadIdx.x;
+    whole samples = i / sizes.units;
+    place = {samples / sizes.batch, samples % sizes.batch, i % sizes.units};
+    return place.cell < sizes.cells;
+}
 
 #ifndef ROOM
 // Memory that the threads of a block share, as much as the launch asks for.

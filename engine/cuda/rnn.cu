@@ -6,7 +6,7 @@ extern "C" __global__ void __launch_bounds__(1024) rnn_forward(
     ROOM
     int units = sizes.units;
     real *vector = (real *)room, *shares = vector + units;
-    Place place(sizes);
+    Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     u += place.cell * units * units;
     real *a_t = place(a), *h_t = place(h);
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(1024) rnn_backward(
     ROOM
     int units = sizes.units;
     real *vector = (real *)room, *shares = vector + units;
-    Place place(sizes);
+    Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     transposed += place.cell * units * units;
     const real *slope_t = place(slope);
@@ -58,4 +58,25 @@ extern "C" __global__ void __launch_bounds__(1024) rnn_backward(
             grad_h_t[t * grad_h.step] = grad;
         }
     }
+}
+
+// Both step by step: rows is h_{t-1} U, or is given dL/da_t, which the library then multiplies.
+extern "C" __global__ void rnn_forward_step(
+    const real *rows, Steps a, Steps h, whole t, Sizes sizes) {
+    Place place;
+    if (!lone(sizes, place)) return;
+    real *a_t = place(a) + t * a.step;
+    *a_t += rows[in_rows(place, sizes, 1)];
+    place(h)[(t + 1) * h.step] = PHI(*a_t);
+}
+
+extern "C" __global__ void rnn_backward_step(
+    real *rows, const real *through_u, Steps slope, Steps grad_a, Steps grad_h, Steps external,
+    whole t, Sizes sizes) {
+    Place place;
+    if (!lone(sizes, place)) return;
+    real grad = total_at(t + 1, place, grad_h, external, through_u, 0, sizes);
+    if (t < 0) return;
+    real local = grad * place(slope)[t * slope.step];
+    place(grad_a)[t * grad_a.step] = rows[in_rows(place, sizes, 1)] = local;
 }

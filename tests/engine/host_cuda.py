@@ -157,7 +157,7 @@ class HostCompiler(Compiler):
         text = "\n".join([GRID, source, *map(STUB.format, names)])
 
         def kernel(name):
-            def run(grid, block, arguments, shared_mem):
+            def run(grid, block, arguments, *, shared_mem=0):
                 assert shared_mem <= 48 * 1024
                 assert block[0] * block[1] <= 1024
                 values = [passed(value) for value in arguments]
@@ -169,13 +169,18 @@ class HostCompiler(Compiler):
             return run
 
         def passed(value):
-            """What a kernel is given: an array on the host as it is, else an address."""
+            """What a kernel is given: what is on the host as it is, else an address."""
+            if isinstance(value, np.int64):
+                return np.array(value)
             if type(value) is np.ndarray:
                 assert value.size == 1
                 return value
             return np.array(0 if value is None else value.ctypes.data, dtype=np.uint64)
 
         return kernel
+
+    def recorded(self, work):
+        return work
 
     def address(self, array):
         return array.ctypes.data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from engine.activations import ACTIVATIONS, Activation
 from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
 from engine.cuda.activations import fused
+from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
@@ -74,10 +77,25 @@ def test_every_activation_on_a_gpu(kind, activation):
     compare_with_the_cpu(kind, {"activation": activation}, "float64", 1)
 
 
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
-def test_what_is_too_large_for_a_kernel_runs_step_by_step(device, kind, monkeypatch):
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize("kind", ["rnn", "irnn", "lstm", "gru"])
+def test_what_is_too_large_for_a_block_runs_step_by_step(device, kind, cells, monkeypatch):
     monkeypatch.setattr("engine.cuda.layers._MOST_BYTES", 0)
-    compare_with_the_cpu(kind, {}, "float64", 1)
+    compare_with_the_cpu(kind, {"time_steps": 23}, "float64", cells)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_a_pass_recorded_is_that_pass(device, kind, monkeypatch):
+    monkeypatch.setattr("engine.cuda.layers._MOST_BYTES", 0)
+    spec = small_spec(kind)
+    network = build(spec, device="cuda")
+    frames = []
+    for seed in (1, 1, 2, 1, 1):
+        x, target = map(network.backend.asarray, problem(spec, seed=seed))
+        frames.append(frame_of(network, x, target))
+    for frame in (frames[1], *frames[3:]):
+        assert np.array_equal(frame.log10_grad_h, frames[0].log10_grad_h)
+    assert not np.allclose(frames[2].log10_grad_h, frames[0].log10_grad_h)
 
 
 def test_every_activation_in_every_dtype(host_compiler):  # noqa: F811
@@ -103,6 +121,45 @@ def test_every_activation_in_every_dtype(host_compiler):  # noqa: F811
             near = 30 * np.finfo(dtype).eps
             np.testing.assert_allclose(h, true_h, rtol=near, atol=near, err_msg=name)
             np.testing.assert_allclose(slope, true_slope, rtol=near, atol=near, err_msg=name)
+
+
+class Stream:
+    """CuPy's, for a library that can be captured or not."""
+
+    def __init__(self, launched, fails):
+        self.launched, self.fails = launched, fails
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def begin_capture(self):
+        if self.fails == "begin":
+            raise RuntimeError("cudaErrorNotSupported")
+
+    def end_capture(self):
+        if self.fails:
+            raise RuntimeError("cudaErrorStreamCaptureInvalidated")
+        return SimpleNamespace(launch=lambda: self.launched.append("graph"))
+
+
+@pytest.mark.parametrize("fails", ["", "begin", "work", "end"])
+def test_what_cannot_be_recorded_is_told(fails):
+    launched = []
+
+    def work():
+        launched.append("work")
+        if fails == "work":
+            raise RuntimeError("CUBLAS_STATUS_NOT_SUPPORTED")
+
+    cuda = SimpleNamespace(Stream=lambda non_blocking: Stream(launched, fails))
+    again = CuPyCompiler(SimpleNamespace(cuda=cuda)).recorded(work)
+    assert (again is None) == bool(fails)
+    if again is not None:
+        again()
+        assert launched == ["work", "graph"]
 
 
 def test_an_activation_without_a_formula_stays_as_it_is(host_compiler):  # noqa: F811
