@@ -194,6 +194,11 @@ class Layer(ABC):
         self.log2_x: HostArray = np.zeros((cells, 1))
 
     @property
+    def shares_work(self) -> bool:
+        """Whether a backend's companion would have something to do here."""
+        return False
+
+    @property
     def plain(self) -> bool:
         """Whether nothing lies between x W and the bias."""
         return self.normaliser is None and self.stream is None

@@ -58,6 +58,10 @@ class RecurrentLayer(Layer):
     states: ClassVar[int] = 1
     one_block: ClassVar[bool] = False
 
+    @property
+    def shares_work(self) -> bool:
+        return self._sums is not None
+
     def _prepare_forward(self) -> None:
         """Lay out what `_forward_steps` reads; called once a pass."""
 

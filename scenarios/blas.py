@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: one core. Below that, threads that have to wait for a busy core cost more than they save.
 _WORTH_THREADS = 2**23
 
-#: Up to so many, one that works ahead saves more time than all that share what can be shared.
+#: Up to so many, one that works ahead of a time loop saves more than all that share its products.
 _FEW_THREADS = 3
 
 
@@ -70,20 +70,28 @@ def share_cores(network: Network) -> Callable[[], AbstractContextManager[object]
     """What to put around a network's passes, so that they make the most of the cores.
 
     A small network runs on one BLAS thread: threads that meet after every product cost it more than
-    they share. So does a recurrent one whose products of a single time step are small, where there
-    are few cores; there a companion does the products over many steps. What was before is restored
-    after each pass. NumPy has to be imported.
+    they share. So does one that gives a companion enough to do. What was before is restored after
+    each pass. NumPy has to be imported.
     """
-    spec, threads = network.spec, asked()
+    threads = asked()
     if threads == 1:
         return nullcontext
-    if largest_product(spec) >= _WORTH_THREADS:
-        if threads > _FEW_THREADS or step_product(spec) >= _WORTH_THREADS or network.cells > 1:
+    if largest_product(network.spec) >= _WORTH_THREADS:
+        if not _companion_pays(network, threads):
             return nullcontext
         network.backend.companion = _companion()
     from threadpoolctl import ThreadpoolController
 
     return partial(ThreadpoolController().select(user_api="blas").limit, limits=1)
+
+
+def _companion_pays(network: Network, threads: int) -> bool:
+    if not any(layer.shares_work for layer in network.layers):
+        return False
+    if not network.layers[0].recurrent:
+        # What it shares consists of products too small for BLAS to share.
+        return True
+    return threads <= _FEW_THREADS and step_product(network.spec) < _WORTH_THREADS
 
 
 @cache
@@ -93,10 +101,8 @@ def _companion() -> Companion:
 
 
 def step_product(spec: NetworkSpec) -> int:
-    """Multiplications of what cannot be postponed: a time step's product, or a layer's."""
+    """Multiplications of a recurrent layer's product in a time step, which cannot be postponed."""
     layer, size = ARCHITECTURES[spec.kind].layer, spec.hidden_size
-    if not layer.recurrent:
-        return largest_product(spec)
     columns = 1 if layer.hop_role == "vector" else size * max(1, len(layer.gates))
     return spec.batch_size * size * columns
 

@@ -52,6 +52,10 @@ class ConvolutionLayer(FeedForwardLayer):
         sizes = _sizes(spec, (*image, self._kernel.shape[-2]), cells)
         self._convolution = choose(spec.convolution, sizes)(backend, sizes, arrays.shared)
 
+    @property
+    def shares_work(self) -> bool:
+        return self._convolution.hands > 1
+
     def _linear(self, x: Array, out: Array) -> None:
         self._convolution.convolve(x, self._kernel, out)
 

@@ -43,11 +43,13 @@ class Convolution(ABC):
         name: the word to type.
         title: the name to show.
         kernel_sizes: those it can compute, None for all.
+        hands: how many can work on it at a time; the second is a backend's companion.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kernel_sizes: ClassVar[tuple[int, ...] | None] = None
+    hands: int = 1
 
     @staticmethod
     @abstractmethod

@@ -16,8 +16,9 @@ rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -79,23 +80,25 @@ class Winograd(Convolution):
     def plan(sizes: ConvolutionSizes) -> dict[str, Shape]:
         block = _Block.of(sizes)
         values = block.cells * block.rows * block.batch * max(sizes.inputs, sizes.outputs)
-        kernels = (_IN * _IN, sizes.inputs, sizes.outputs)
+        kernels, hands = (_IN * _IN, sizes.inputs, sizes.outputs), block.hands
         padded = (block.padded(channels) for channels in (sizes.inputs, sizes.outputs))
         return {_padded_name(shape): shape for shape in padded} | {
-            "winograd lines": (_IN * (_OUT * block.across + _IN - _OUT) * values,),
-            "winograd tiles": (_IN * _IN * block.across * values,),
-            "winograd products": (_IN * _IN * block.across * values,),
-            "winograd kernel": (sizes.cells, *kernels),
+            "winograd lines": (hands, _IN * (_OUT * block.across + _IN - _OUT) * values),
+            "winograd tiles": (hands, _IN * _IN * block.across * values),
+            "winograd products": (hands, _IN * _IN * block.across * values),
+            "winograd kernel": (hands, sizes.cells, *kernels),
             "winograd transposed": (sizes.cells, 9, sizes.outputs, sizes.inputs),
-            "winograd part": (block.cells, *kernels),
+            "winograd part": (hands, block.cells, *kernels),
         }
 
     def __init__(
         self, backend: Backend, sizes: ConvolutionSizes, shared: Mapping[str, Array]
     ) -> None:
+        self._backend = backend
         self._xp = xp = backend.xp
         self._sizes = sizes
         self._block = _Block.of(sizes)
+        self.hands = self._block.hands
         self._shared = shared
         self._patch = backend.asarray(_PATCH_SIDE)
         self._output = backend.asarray(_OUTPUT_SIDE)
@@ -104,15 +107,15 @@ class Winograd(Convolution):
         #: From a kernel's 9 values to its 36, columns before rows as in tiles.
         self._kernel = xp.einsum("vj,ui->vuij", side, side).reshape(_IN * _IN, 9)
         self._flipped = xp.ascontiguousarray(self._kernel[:, ::-1])
-        #: What tiles see of a block's padded images, and of its lines, by channels.
-        self._patches: dict[int, tuple[Array, Array]] = {}
+        #: What tiles see of a block's padded images, and of each hand's lines, by channels.
+        self._patches: dict[int, tuple[Array, list[Array]]] = {}
         for channels in {sizes.inputs, sizes.outputs}:
             shape = self._block.padded(channels)
             cells, height, width, batch, _ = shape
             padded = self._buffer(_padded_name(shape), (cells, height, width * batch * channels))
-            lines = (cells, self._block.rows, _IN, width, batch * channels)
-            patches = self._windows(padded), self._windows(self._buffer("winograd lines", lines))
-            self._patches[channels] = patches
+            shape = (cells, self._block.rows, _IN, width, batch * channels)
+            lines = [self._own("winograd lines", shape, hand) for hand in range(self._block.hands)]
+            self._patches[channels] = self._windows(padded), list(map(self._windows, lines))
 
     def convolve(self, images: Array, kernel: Array, out: Array) -> None:
         self._convolve(images, self._transformed(self._kernel, kernel), out)
@@ -126,22 +129,43 @@ class Winograd(Convolution):
 
     def kernel_gradient(self, images: Array, gradient: Array, out: Array) -> None:
         xp, kernels = self._xp, (_IN * _IN, *out.shape[-2:])
-        total = self._buffer("winograd kernel", (len(out), *kernels))
+        hands = range(self._block.hands)
+        totals = [self._own("winograd kernel", (len(out), *kernels), hand) for hand in hands]
         for cell, sample, padded in self._padded(images):
-            part = self._buffer("winograd part", (len(padded), *kernels))
-            for row in self._rows():
-                tiles = self._tiles(padded, row)
-                products = self._spread(gradient[cell, sample], row)
-                first = sample.start == row.start == 0
-                target = total[cell] if first else part
-                xp.matmul(tiles.swapaxes(-1, -2), products, out=target.swapaxes(0, 1))
-                if not first:
-                    xp.add(total[cell], part, out=total[cell])
-        flat = total.reshape(len(out), _IN * _IN, -1)
+            own = [total[cell] for total in totals]
+            fresh = sample.start == 0
+            self._share_rows(partial(self._add_row, padded, gradient[cell, sample], own, fresh))
+        for total in totals[1:]:
+            xp.add(totals[0], total, out=totals[0])
+        flat = totals[0].reshape(len(out), _IN * _IN, -1)
         xp.matmul(self._kernel.swapaxes(0, 1), flat, out=out.reshape(len(out), 9, -1))
+
+    def _add_row(
+        self,
+        padded: Array,
+        gradient: Array,
+        totals: list[Array],
+        fresh: bool,
+        hand: int,
+        row: slice,
+        first: bool,
+    ) -> None:
+        """Add to a hand's total what some rows of tiles give, or set it if it is `fresh`."""
+        total = totals[hand]
+        part = self._own("winograd part", total.shape, hand)
+        target = total if fresh and first else part
+        tiles, products = self._tiles(padded, row, hand), self._spread(gradient, row, hand)
+        self._xp.matmul(tiles.swapaxes(-1, -2), products, out=target.swapaxes(0, 1))
+        if target is part:
+            self._xp.add(total, part, out=total)
 
     def _buffer(self, name: str, shape: Shape) -> Array:
         return self._shared[name][: prod(shape)].reshape(shape)
+
+    def _own(self, name: str, shape: Shape, hand: int) -> Array:
+        """One hand's part of a buffer."""
+        room = self._shared[name].size // self._block.hands
+        return self._shared[name][hand * room :][: prod(shape)].reshape(shape)
 
     def _transformed(self, transform: Array, kernel: Array) -> Array:
         cells = len(kernel)
@@ -152,15 +176,39 @@ class Winograd(Convolution):
 
     def _convolve(self, images: Array, kernel: Array, out: Array) -> None:
         for cell, sample, padded in self._padded(images):
-            for row in self._rows():
-                tiles = self._tiles(padded, row)
-                products = self._buffer("winograd products", (*tiles.shape[:-1], out.shape[-1]))
-                self._xp.matmul(tiles, kernel[cell].swapaxes(0, 1), out=products)
-                self._collect(products, out[cell, sample], row)
+            by_tile = kernel[cell].swapaxes(0, 1)
+            self._share_rows(partial(self._convolve_row, padded, by_tile, out[cell, sample]))
 
-    def _rows(self) -> Iterator[slice]:
-        for start in range(0, self._block.down, self._block.rows):
-            yield slice(start, start + self._block.rows)
+    def _convolve_row(
+        self, padded: Array, kernel: Array, out: Array, hand: int, row: slice, _: bool
+    ) -> None:
+        tiles = self._tiles(padded, row, hand)
+        shape = (*tiles.shape[:-1], out.shape[-1])
+        products = self._own("winograd products", shape, hand)
+        self._xp.matmul(tiles, kernel, out=products)
+        self._collect(products, out, row, hand)
+
+    def _share_rows(self, work: Callable[[int, slice, bool], None]) -> None:
+        """Do `work` on all rows of tiles of a block, every other one with the second hand.
+
+        It is told the hand, whose buffers nobody else uses meanwhile, the rows, and whether they
+        are the hand's first. The second hand is a companion's where there is one.
+        """
+        block, companion = self._block, self._backend.companion
+
+        def take(hand: int) -> None:
+            for start in range(hand * block.rows, block.down, block.hands * block.rows):
+                work(hand, slice(start, start + block.rows), start == hand * block.rows)
+
+        if block.hands == 1:
+            take(0)
+        elif companion is None:
+            take(0)
+            take(1)
+        else:
+            begun = companion.submit(take, 1)
+            take(0)
+            begun.result()
 
     def _padded(self, images: Array) -> Iterator[tuple[slice, slice, Array]]:
         """Cells and samples of each block in turn, and their images within borders.
@@ -186,15 +234,16 @@ class Winograd(Convolution):
                     padded[:, :, width + 1] = padded[:, :, 1]
                 yield cell, sample, padded
 
-    def _tiles(self, padded: Array, row: slice) -> Array:
+    def _tiles(self, padded: Array, row: slice, hand: int) -> Array:
         """B^T d B of some rows of tiles, (36, c, tiles * b, C)."""
         cells, _, _, batch, channels = padded.shape
         rows, across, values = self._block.rows, self._block.across, batch * channels
-        lines, columns = (windows[:cells] for windows in self._patches[channels])
-        lines = lines[:, row]
-        self._xp.matmul(self._patch, lines, out=self._buffer("winograd lines", lines.shape))
-        tiles = self._buffer("winograd tiles", (_IN, _IN, cells, rows, across, values))
-        self._xp.matmul(self._patch, columns, out=tiles.transpose(2, 3, 1, 4, 0, 5))
+        images, columns = self._patches[channels]
+        lines = images[:cells, row]
+        self._xp.matmul(self._patch, lines, out=self._own("winograd lines", lines.shape, hand))
+        tiles = self._own("winograd tiles", (_IN, _IN, cells, rows, across, values), hand)
+        seen = columns[hand][:cells]
+        self._xp.matmul(self._patch, seen, out=tiles.transpose(2, 3, 1, 4, 0, 5))
         return tiles.reshape(_IN * _IN, cells, -1, channels)
 
     def _windows(self, values: Array) -> Array:
@@ -206,36 +255,39 @@ class Winograd(Convolution):
             values, shape, (*strides, _OUT * step, step, unit)
         )
 
-    def _collect(self, products: Array, out: Array, row: slice) -> None:
+    def _collect(self, products: Array, out: Array, row: slice, hand: int) -> None:
         """Write A^T m A of some rows of tiles, m (36, c, tiles * b, C), to their place in out."""
         rows, across, batch = self._block.rows, self._block.across, self._block.batch
         _, cells, _, channels = products.shape
-        half = self._buffer("winograd lines", (_OUT, _IN, cells, rows, across, batch * channels))
+        shape = (_OUT, _IN, cells, rows, across, batch * channels)
+        half = self._own("winograd lines", shape, hand)
         self._xp.matmul(self._gather, products.reshape(_IN, -1), out=half.reshape(_OUT, -1))
         # The tiles have served.
-        image = self._buffer("winograd tiles", (cells, rows, _OUT, across, _OUT, batch * channels))
+        shape = (cells, rows, _OUT, across, _OUT, batch * channels)
+        image = self._own("winograd tiles", shape, hand)
         source, place = half.transpose(0, 2, 3, 4, 1, 5), image.transpose(4, 0, 1, 3, 2, 5)
         self._xp.matmul(self._gather, source, out=place)
         lines = out[:, :, _OUT * row.start : _OUT * row.stop].transpose(0, 2, 3, 1, 4)
         image = image.reshape(cells, rows * _OUT, across * _OUT, batch, channels)
         lines[...] = image[:, : lines.shape[1], : lines.shape[2], : lines.shape[3]]
 
-    def _spread(self, gradient: Array, row: slice) -> Array:
+    def _spread(self, gradient: Array, row: slice, hand: int) -> Array:
         """A g A^T of some rows of tiles of dL/d(out), (36, c, tiles * b, C)."""
         rows, across, batch = self._block.rows, self._block.across, self._block.batch
         cells, channels = len(gradient), gradient.shape[-1]
         # The products' own room is free until the last step.
-        shape = (cells, rows * _OUT, across * _OUT, batch, channels)
-        image = self._buffer("winograd products", shape)
+        shape: Shape = (cells, rows * _OUT, across * _OUT, batch, channels)
+        image = self._own("winograd products", shape, hand)
         lines = gradient[:, :, _OUT * row.start : _OUT * row.stop].transpose(0, 2, 3, 1, 4)
         if lines.shape != image.shape:
             image.fill(0.0)
         image[:, : lines.shape[1], : lines.shape[2], : lines.shape[3]] = lines
-        half = self._buffer("winograd lines", (cells, rows, _IN, across, _OUT, batch * channels))
+        shape = (cells, rows, _IN, across, _OUT, batch * channels)
+        half = self._own("winograd lines", shape, hand)
         lines, flat = image.reshape(cells, rows, _OUT, -1), half.reshape(cells, rows, _IN, -1)
         self._xp.matmul(self._output, lines, out=flat)
         whole = (_IN, _IN, cells, rows, across, batch * channels)
-        result = self._buffer("winograd products", whole)
+        result = self._own("winograd products", whole, hand)
         self._xp.matmul(self._output, half, out=result.transpose(2, 3, 1, 4, 0, 5))
         return result.reshape(_IN * _IN, cells, -1, channels)
 
@@ -252,6 +304,11 @@ class _Block:
     rows: int
     down: int
     across: int
+
+    @property
+    def hands(self) -> int:
+        """How many can work on a block at a time, on rows of their own: two, or one."""
+        return min(2, self.down // self.rows)
 
     @classmethod
     def of(cls, sizes: ConvolutionSizes) -> _Block:

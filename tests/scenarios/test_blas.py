@@ -40,11 +40,18 @@ def test_threads_of_a_step(monkeypatch, sizes, inside):
     assert seen == [{inside}, {2}] * 2
 
 
-@pytest.mark.parametrize("name", ["rnn-tanh", "indrnn-deep", "lstm", "gru"])
-def test_a_companion_changes_nothing(monkeypatch, name):
-    """Long enough that gradients leave float32's window, and are summed at several scales."""
-    sizes = {"network.hidden_size": 32, "task.batch_size": 8, "task.time_steps": 400}
-    chosen = {**sizes, "network.depth": 2, "run.device": "cpu", "training.steps": 2}
+#: Long enough that gradients leave float32's window, and are summed at several scales.
+LONG = {"network.hidden_size": 32, "task.batch_size": 8, "task.time_steps": 400}
+#: Large enough for Winograd, in several blocks of rows.
+IMAGES = {"network.hidden_size": 32, "task.batch_size": 32, "task.image_size": 16}
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("cnn-tanh", IMAGES), *((name, LONG) for name in ("rnn-tanh", "indrnn-deep", "lstm", "gru"))],
+)
+def test_a_companion_changes_nothing(monkeypatch, name, sizes):
+    chosen = {**sizes, "network.depth": 3, "run.device": "cpu", "training.steps": 2}
     monkeypatch.setattr("scenarios.blas._WORTH_THREADS", 2**16)
     frames, threads = {}, {}
     for count in ("1", "2"):
@@ -65,6 +72,8 @@ def test_a_companion_changes_nothing(monkeypatch, name):
         ("rnn-tanh", {"network.hidden_size": 512, "task.time_steps": 50}, False),
         ("rnn-tanh", {"network.hidden_size": 16, "task.time_steps": 50}, False),
         ("mlp-tanh", {"network.hidden_size": 512}, False),
+        ("cnn-tanh", IMAGES, True),
+        ("cnn-tanh", {**IMAGES, "network.convolution": "im2col"}, False),
     ],
 )
 def test_a_companion_where_steps_are_small_and_sequences_long(monkeypatch, name, overrides, beside):
