@@ -98,7 +98,9 @@ def within(values: HostArray, low: float, high: float) -> bool:
     # For a handful of numbers a list is several times quicker than three NumPy calls.
     if values.size <= 32:
         return all([low < value < high for value in values.ravel().tolist()])
-    return bool(((values > low) & (values < high)).all())
+    import numpy as np
+
+    return bool(np.count_nonzero((values > low) & (values < high)) == values.size)
 
 
 def _careful_log2_rms(backend: Backend, row: Array, size: int) -> float:

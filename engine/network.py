@@ -533,8 +533,8 @@ class Network:
 
         log2_h = self._probe.log2_h
         read = self._probe.log2_grad_h[:, -1, -self.spec.readout_steps :]
-        # A sum is nan where one of its terms is, since no size is +inf beside a -inf.
-        if not math.isnan(log2_h.sum() + read.sum()):
+        # A sum of squares is nan where one of its terms is, and nowhere else.
+        if not any(math.isnan(values.dot(values)) for values in (log2_h.ravel(), read.ravel())):
             return [None] * self.cells
         overflow = [_first_overflow(cell) for cell in log2_h]
         for cell in np.flatnonzero(np.isnan(read).any(axis=1)).tolist():

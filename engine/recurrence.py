@@ -72,6 +72,8 @@ class RecurrentLayer(Layer):
         super().__init__(spec, arrays, backend, cells)
         self._each_step: dict[str, list[Array]] = {}
         self._width = max(1, len(self.gates))
+        length, steps = block_length(type(self), spec, cells), spec.time_steps
+        self._blocks = [slice(t, min(t + length, steps)) for t in range(0, steps, length)]
         self.a = self.by_gate(arrays.own["a"])
         #: What sums the parameters' gradients while time is gone back through, None for afterwards.
         self._sums: RunningSums | None = None
@@ -138,12 +140,14 @@ class RecurrentLayer(Layer):
         return {}
 
     def forward(self, x: Array) -> Array:
-        h, blocks = self.arrays.own["h"], self._blocks()
+        h, blocks = self.arrays.own["h"], self._blocks
+        if "b" in self.arrays.parameters:
+            # Repeated over the batch, it is added to whole arrays instead of one row at a time.
+            bias = self.arrays.parameters["b"].reshape(self.cells, self._width, 1, 1, -1)
+            self._repeated_bias()[...] = bias
         self._prepare_forward()
         for block, _ in zip(blocks, self._projected(x, blocks), strict=True):
             self._forward_steps(block)
-            if self.activation.hides_nan:
-                self._restore_nan(block)
             after = h[:, block.start + 1 : block.stop + 1]
             self._probe_activations(after, after, block)
         return h[:, 1:]
@@ -175,9 +179,13 @@ class RecurrentLayer(Layer):
 
     def _add_bias(self, block: slice) -> None:
         if "b" in self.arrays.parameters:
-            bias = self.arrays.parameters["b"].reshape(self.cells, self._width, 1, 1, -1)
             steps = self.a[:, :, block]
-            self.backend.xp.add(steps, bias, out=steps)
+            self.backend.xp.add(steps, self._repeated_bias(), out=steps)
+
+    def _repeated_bias(self) -> Array:
+        """Room for b once a sample, (S, G, 1, B, H)."""
+        cells, batch, size = self._step_shape()
+        return self.shared("repeated_b", (cells, self._width, 1, batch, size))
 
     def _multiply_input(self, x: Array, out: Array) -> None:
         """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate."""
@@ -203,19 +211,6 @@ class RecurrentLayer(Layer):
     def _by_gate_of_rows(self, rows: Array) -> Array:
         """A view (S, G, n, B, H) of (S, n, B, G H)."""
         return rows.reshape(*rows.shape[:3], self._width, -1).transpose(0, 3, 1, 2, 4)
-
-    def _restore_nan(self, block: slice) -> None:
-        """Make a cell's h nan from the first step on whose pre-activation is."""
-        a = self.arrays.own["a"][:, block]
-        h = self.arrays.own["h"][:, block.start + 1 : block.stop + 1]
-        for a_cell, h_cell in zip(a, h, strict=True):
-            if self.backend.sum_all_squares(a_cell) < math.inf:
-                continue
-            lost = self._mask[: a_cell.size].reshape(len(a_cell), -1)
-            self.backend.xp.isnan(a_cell.reshape(lost.shape), out=lost)
-            steps = self.backend.to_host(lost.any(axis=1)).nonzero()[0]
-            if steps.size:
-                h_cell[int(steps[0]) :] = math.nan
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
         import numpy as np
@@ -254,7 +249,7 @@ class RecurrentLayer(Layer):
         weight = self.arrays.parameters["W"].swapaxes(-1, -2)
         by_gate = self.plain and bool(self.gates)
         # To copy a block into rows costs less than a product a gate, each to be added.
-        for block in self._blocks() if by_gate else [slice(None)]:
+        for block in self._blocks if by_gate else [slice(None)]:
             rows = part = grad_p[:, block]
             if by_gate:
                 rows = self.shared("slope", (*part.shape[:2], part.shape[3], size))
@@ -324,7 +319,7 @@ class RecurrentLayer(Layer):
         size = self.states * self.spec.hidden_size
         parameters = self.arrays.parameters
         work = size + sum(array[0].size for name, array in parameters.items() if name != "W")
-        for block in self._blocks():
+        for block in self._blocks:
             # One sample's, and copied: the next block uses the same scratch.
             local = tuple(part[0][..., 0, :].copy() for part in self._local_gradients(block))
             for step in range(block.start or 1, block.stop):
@@ -339,7 +334,7 @@ class RecurrentLayer(Layer):
         import numpy as np
 
         a, probe, steps = self.a, self.probe, self.spec.time_steps
-        length = self._block_length()
+        length = self._blocks[0].stop
         shape = (self.cells, length + 1, *self._step_shape()[1:])
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
         external = _External(self, gradient)
@@ -347,9 +342,11 @@ class RecurrentLayer(Layer):
         met = self._log2_met(own_input=True)
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
+        # How a hop changed log2 RMS on average, in the last run.
+        pace: HostArray = np.zeros(self.cells)
         # After a departure the next is likely as far off: what runs beyond it is run again.
         ahead = length
-        for block in reversed(self._blocks()):
+        for block in reversed(self._blocks):
             start, count = block.start, block.stop - block.start
             local = self._local_gradients(block)
             for state in states:
@@ -358,9 +355,13 @@ class RecurrentLayer(Layer):
             while stop > start:
                 top = tuple(state[:, stop - start : stop - start + 1] for state in states)
                 if resumed:
-                    scale = self._normalise(top, scale, force)
+                    scale = self._normalise(top, scale, 0.0 if force else WINDOW)
                 else:
                     scale = external.join(top, stop - 1, scale, fresh=stop == steps)
+                    departs = np.abs(above + pace * count) > WINDOW
+                    if np.count_nonzero(departs):
+                        # Better now than half way through the block.
+                        scale = self._normalise(top, scale, np.where(departs, 0.0, WINDOW))
                 scale, low = external.reach(max(start, stop - ahead), stop, scale, top)
                 run = tuple(state[:, low - start : stop - start + 1] for state in states)
                 self._backward_steps(
@@ -385,7 +386,7 @@ class RecurrentLayer(Layer):
                     self._add_run(x, kept, exponents, met)
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
-                    above = size[:, cut]
+                    above, pace = size[:, cut], (size[:, cut] - size[:, -1]) / (stop - low - cut)
                     ahead = 5 * (stop - low - cut) // 4 + 1 if cut else 2 * ahead
                 # A step reached inside the loop has its external part; one at its end has not.
                 stop, resumed = low + cut, cut > 0
@@ -405,14 +406,20 @@ class RecurrentLayer(Layer):
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
         self.probe.log2_grad_a[:, steps] = sizes.max(axis=1)
 
-    def _normalise(self, top: tuple[Array, ...], scale: Exponents, force: bool) -> Exponents:
-        """Bring the gradients of one step to magnitude 1 if they left the window, or by `force`."""
+    def _normalise(
+        self, top: tuple[Array, ...], scale: Exponents, least: float | HostArray
+    ) -> Exponents:
+        """Bring the gradients of one step to magnitude 1 in cells whose |log2 RMS| is over `least`.
+
+        Returns the scale that `top` has then.
+        """
         import numpy as np
 
         size = self.size_of(top)
-        if not force and not (np.isfinite(size) & (np.abs(size) > WINDOW)).any():
+        outside = np.isfinite(size) & (np.abs(size) > least)
+        if not outside.any():
             return scale
-        shift = np.where(np.isfinite(size), np.rint(size), 0.0).astype(np.int64)
+        shift = np.where(outside, np.rint(size), 0.0).astype(np.int64)
         for state in top:
             multiply_by_power(self.backend, state, -shift[:, None])
         result: Exponents = scale + shift
@@ -421,13 +428,6 @@ class RecurrentLayer(Layer):
     def size_of(self, top: tuple[Array, ...]) -> HostArray:
         """log2 RMS (S,) of the largest of the gradients at one step, each (S, 1, B, H)."""
         return _largest([log2_rms(self.backend, state) for state in top])[:, 0]
-
-    def _blocks(self) -> list[slice]:
-        length, steps = self._block_length(), self.spec.time_steps
-        return [slice(t, min(t + length, steps)) for t in range(0, steps, length)]
-
-    def _block_length(self) -> int:
-        return block_length(type(self), self.spec, self.cells)
 
     def _step_shape(self) -> Shape:
         return (self.cells, self.spec.batch_size, self.spec.hidden_size)
@@ -478,8 +478,8 @@ class RecurrentLayer(Layer):
             self._each_step[name] = list(self.loop(self.arrays.own[name]))
         return self._each_step[name]
 
-    def stepper(self) -> Callable[[Array, Array], object]:
-        """The activation as a function (a_t, h_t) for the time loop."""
+    def stepper(self) -> Callable[..., object]:
+        """The activation as a function (a_t, out=h_t) for the time loop."""
         return self.activation.stepper(self.backend.xp, self.cell(self.arrays.own["h"][:, 0]))
 
     def slopes(self, block: slice) -> Array:
@@ -643,6 +643,8 @@ def plan_recurrence(
         "external": (cells, length, batch, size),
         "step": (cells, batch, width),
     }
+    if spec.bias:
+        shared["repeated_b"] = shared["step"]
     for index in range(layer.states):
         shared[f"grad_state{index}"] = (cells, length + 1, batch, size)
     if layer.gates and spec.norm != "none":

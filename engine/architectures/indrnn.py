@@ -55,7 +55,7 @@ class IndRNNLayer(RecurrentLayer):
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             multiply(h_before, u, scratch)
             add(a_t, scratch, a_t)
-            activate(a_t, h_t)
+            activate(a_t, out=h_t)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         return (self.slopes(block),)

@@ -27,7 +27,7 @@ class RNNLayer(MatrixRecurrence):
         for a_t, h_before, h_t in zip(a, h, h[1:], strict=False):
             product(h_before, weight, scratch)
             add(a_t, scratch, a_t)
-            activate(a_t, h_t)
+            activate(a_t, out=h_t)
 
     def _local_gradients(self, block: slice) -> tuple[Array, ...]:
         return (self.slopes(block),)

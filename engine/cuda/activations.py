@@ -9,8 +9,6 @@ from engine.activations import Activation
 from engine.cuda.kernels import has_formula, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from engine.arrays import Array, ArrayModule
     from engine.cuda.compiler import Compiler
 
@@ -26,7 +24,6 @@ class FusedActivation(Activation):
         self.max_slope = activation.max_slope
         self.monotone = activation.monotone
         self.flat_where_zero = activation.flat_where_zero
-        self.hides_nan = False
         self._forward = compiler.elementwise(
             "T a", "T h", f"h = phi_{name}(a)", f"nablascope_{name}", formulas
         )
@@ -36,9 +33,6 @@ class FusedActivation(Activation):
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         self._forward(a, out)
-
-    def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[[Array, Array], object]:
-        return self._forward
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         self._slope(a, h, out)
