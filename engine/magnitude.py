@@ -29,6 +29,10 @@ TRUSTED = 100.0
 #: Largest power of two that is one float32 factor with room to spare.
 _LARGEST_FACTOR = 120
 
+#: Values scaled by their largest elements at a time: few beside a workspace, and on a device, where
+#: each time waits for it, many.
+_PIECE, _DEVICE_PIECE = 2**13, 2**22
+
 #: Sums of squares between these lost nothing to the ends of float32.
 _SOUND_SQUARES = (2.0**-90, 2.0**120)
 
@@ -78,9 +82,12 @@ def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostAr
     if within(squares, *_SOUND_SQUARES):
         return
     sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
-    for index in np.argwhere(~sound):
-        place = tuple(int(i) for i in index)
-        out[place] = _careful_log2_rms(backend, flat[place], size)
+    places = np.argwhere(~sound)
+    most = max(1, (_PIECE if backend.compiler is None else _DEVICE_PIECE) // size)
+    for first in range(0, len(places), most):
+        part = places[first : first + most].T
+        rows = flat[tuple(backend.xp.asarray(axis) for axis in part)]
+        out[tuple(part)] = _careful_log2_rms(backend, rows)
 
 
 def log2_rms_of_all(backend: Backend, block: Array) -> float:
@@ -88,7 +95,7 @@ def log2_rms_of_all(backend: Backend, block: Array) -> float:
     square = backend.sum_all_squares(block)
     if _SOUND_SQUARES[0] < square < _SOUND_SQUARES[1]:
         return 0.5 * math.log2(square / block.size)
-    return _careful_log2_rms(backend, block.reshape(-1), block.size)
+    return _careful_log2_rms(backend, block.reshape(1, -1)).item()
 
 
 def within(values: HostArray, low: float, high: float) -> bool:
@@ -103,15 +110,18 @@ def within(values: HostArray, low: float, high: float) -> bool:
     return bool(np.count_nonzero((values > low) & (values < high)) == values.size)
 
 
-def _careful_log2_rms(backend: Backend, row: Array, size: int) -> float:
-    largest = float(backend.xp.abs(row).max())
-    if largest == 0.0:
-        return -math.inf
-    if not math.isfinite(largest):
-        return math.nan
-    shift = math.frexp(largest)[1]
-    scaled = backend.xp.ldexp(row, -shift)
-    return shift + 0.5 * math.log2(float(backend.sum_squares(scaled)) / size)
+def _careful_log2_rms(backend: Backend, rows: Array) -> HostArray:
+    """log2 RMS of rows (n, size), each scaled by its largest element."""
+    import numpy as np
+
+    largest = backend.to_host(backend.xp.abs(rows).max(axis=1)).astype(np.float64)
+    lost = ~np.isfinite(largest)
+    shift = np.frexp(np.where(lost, 1.0, largest))[1]
+    scaled = backend.xp.ldexp(rows, backend.xp.asarray(-shift[:, None]))
+    # A row of zeros has no squares to take a logarithm of, and -inf is what it should give.
+    sizes: HostArray = shift + 0.5 * np.log2(backend.sum_squares(scaled) / rows.shape[-1])
+    sizes[lost] = math.nan
+    return sizes
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from engine.backend import open_backend
 from engine.cuda.activations import fused
 from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
+from engine.magnitude import log2_rms
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
 from tests.engine.host_cuda import host_compiler  # noqa: F401
@@ -175,3 +176,19 @@ def test_an_activation_without_a_formula_stays_as_it_is(host_compiler):  # noqa:
     cube = Cube()
     assert fused(cube, host_compiler) is cube
     assert fused(ACTIVATIONS["tanh"], host_compiler) is not ACTIVATIONS["tanh"]
+
+
+def test_sizes_outside_the_dtype_a_few_rows_at_a_time(host_compiler):  # noqa: F811
+    rng = np.random.default_rng(0)
+    powers = rng.integers(-140, 120, size=(3, 20))
+    rows = np.ldexp(rng.uniform(1.0, 2.0, size=(3, 20, 900)), powers[..., None]).astype("float32")
+    rows[0, 3] = 0.0
+    rows[1, 4, 7] = np.nan
+    rows[2, 5, 0] = -np.inf
+    with np.errstate(all="ignore"):
+        true = 0.5 * np.log2((rows.astype(np.float64) ** 2).mean(axis=-1))
+        for backend in (open_backend("cpu", "float32"), DeviceBackend("float32", host_compiler)):
+            found = log2_rms(backend, backend.asarray(rows))
+            np.testing.assert_allclose(found[np.isfinite(true)], true[np.isfinite(true)], atol=1e-3)
+            assert found[0, 3] == -np.inf
+            assert np.isnan([found[1, 4], found[2, 5]]).all()
