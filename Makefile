@@ -5,11 +5,14 @@
 # make picture  sets up .venv and draws the README's picture
 
 VENV ?= .venv
-PYTEST_ARGS ?= -n logical --maxprocesses 8
+PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist worksteal
 BENCH_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
+
+# Compiled once, whatever the environment says, and not in each program that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: lab test lint bench picture peers clean
 

@@ -1,7 +1,8 @@
-"""What all tests share: when GPU and PyTorch tests run, and how hypothesis draws."""
+"""What all tests share: when GPU and PyTorch tests run, in what order, and how hypothesis draws."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import tempfile
@@ -34,10 +35,24 @@ def peers_required() -> bool:
     return any(word in ("1", "true", "yes") for word in wanted)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many as cores: tests wait for programs, terminals and timers much of the time."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "peer" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.peers)
+    # Those that wait come first, so that none of them is left at the end with idle cores.
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays there: looking for garbage in it is a fifth of an app test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 10, 10)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -217,7 +217,8 @@ async def test_the_palette_opens_pages_and_scenarios_from_anywhere() -> None:
 async def test_what_is_saved_is_the_pages(tmp_path: Path) -> None:
     app = LabApp(folder=tmp_path)
     async with app.run_test() as pilot:
-        await read(pilot, "L", "6", "s", "w")
+        await read(pilot, "L", "6")
+        await pilot.press("s", "w")
         await pilot.pause()
     assert (tmp_path / "learn-rnn.svg").exists()
     written = tomllib.loads((tmp_path / "learn-rnn.toml").read_text())

@@ -6,7 +6,11 @@ import shlex
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.app.pseudoterminal import SCRIPT, PseudoTerminal
+
+pytestmark = pytest.mark.waits
 
 
 def test_a_session_at_a_terminal(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ async def settled(pilot: Pilot[Any]) -> None:
     app = pilot.app
     assert isinstance(app, LabApp)
     await pilot.pause()
+    # What a key has done to the store, and the look at it that follows.
+    await app.workers.wait_for_complete()
     await until(pilot, lambda: not isinstance(app.screen, RunsScreen) or app.screen.idle)
     await pilot.pause()
 

@@ -383,6 +383,10 @@ def test_side_hidden(same_picture: Compare) -> None:
 
 def test_changed_scenario_in_the_title(same_picture: Compare) -> None:
     app = LabApp("rnn-tanh")
-    changed = keys("tab", "down", "right", "down", "down", "right")
+
+    async def changed(pilot: Pilot[Any]) -> None:
+        await keys("tab", "down", "right", "down", "down", "right")(pilot)
+        await finished(pilot)
+
     assert load("rnn-tanh").network.depth == 1
     assert same_picture(app, terminal_size=(80, 24), run_before=changed)

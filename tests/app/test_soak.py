@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scenarios.worker import _PENDING_FRAMES
 from tests.benchmarks.soak import GROWTH_BAR, growth, soak
 
@@ -11,6 +13,7 @@ SMALL = {"task.time_steps": 20, "network.depth": 2, "network.hidden_size": 8}
 FEW_WRITES = 8
 
 
+@pytest.mark.waits
 def test_memory_stays_flat_and_nothing_queues() -> None:
     samples = soak(20.0, 0.5, SMALL, quiet=True)
     assert samples[-1].step > samples[len(samples) // 2].step > 0

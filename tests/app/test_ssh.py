@@ -16,6 +16,8 @@ import pytest
 from tests.app.openssh import Server
 from tests.app.pseudoterminal import SCRIPT, PseudoTerminal
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

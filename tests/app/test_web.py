@@ -19,6 +19,8 @@ from tests.app.pseudoterminal import SCRIPT, UNKNOWN
 from tests.commands.support import environment, nablascope
 from tui.themes import DARK
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, subprocess.Popen[str]]]:

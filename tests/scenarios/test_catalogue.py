@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import scenarios
 from engine.architectures import ARCHITECTURES
 from engine.frame import Frame
-from engine.verdict import judge
+from engine.verdict import Verdict, judge
 from scenarios import catalogue
 from scenarios.errors import ScenarioError
 from scenarios.scenario import load
@@ -76,6 +77,14 @@ def frames(name: str, **changes: object) -> Iterator[Frame]:
     return scenarios.run(name, {"run.device": "cpu", **overrides})
 
 
+@cache
+def verdicts_and_losses(name: str, steps: int | None) -> tuple[list[Verdict], list[float]]:
+    """Of so many steps, or of all; more than one test looks at some of them."""
+    shortened = {} if steps is None else {"training__steps": steps}
+    seen = [(frame.verdict, frame.loss) for frame in frames(name, **shortened)]
+    return [verdict for verdict, _ in seen], [loss for _, loss in seen]
+
+
 def initial(name: str, **changes: object) -> Frame:
     return next(frames(name, training__steps=0, **changes))
 
@@ -92,8 +101,7 @@ def test_every_scenario_promises_something() -> None:
 @pytest.mark.parametrize("name", PROMISES)
 def test_the_promised_verdict_is_the_measured_one(name: str) -> None:
     verdict, (low, high), steps = PROMISES[name]
-    shortened = {} if steps is None else {"training__steps": steps}
-    seen = [frame.verdict for frame in frames(name, **shortened)]
+    seen, _ = verdicts_and_losses(name, steps)
     assert {v.name for v in seen} == {verdict}
     assert seen[0].decades is not None
     assert low <= seen[0].decades <= high
@@ -227,7 +235,8 @@ def test_connections_flatten_the_lower_layers_of_a_deep_indrnn() -> None:
 
 def test_only_the_indrnn_learns_to_add() -> None:
     def last_losses(name: str) -> float:
-        return float(np.mean([frame.loss for frame in frames(name)][-50:]))
+        _, losses = verdicts_and_losses(name, None)
+        return float(np.mean(losses[-50:]))
 
     assert last_losses("adding-rnn") > 0.15
     assert last_losses("adding-indrnn") < 0.02
