@@ -328,6 +328,7 @@ async def test_a_run_that_no_scenario_can_be_made_of_any_more(stored: Path) -> N
         assert "step 2/2" not in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: len(app._notifications) == 1)
+        app.clear_notifications()
         await pilot.press("down")
         await until(pilot, lambda: "exploding" in text(app) and "deepness" not in text(app)[:400])
 
