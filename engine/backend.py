@@ -50,6 +50,7 @@ class Backend(ABC):
         compiler: what compiles kernels for the device; None on the CPU, which has none.
         companion: a second thread for large products, where a CPU has a core to spare for it;
             whoever sets it holds BLAS to one thread during passes.
+        wide_squares: whether sums of squares hold what the dtype's own squares would not.
     """
 
     xp: ArrayModule
@@ -57,6 +58,7 @@ class Backend(ABC):
     description: dict[str, str | None]
     compiler: Compiler | None = None
     companion: Companion | None = None
+    wide_squares: bool = False
 
     def activation(self, activation: Activation) -> Activation:
         """The activation as the device computes it: in single kernels if it has any."""
@@ -134,7 +136,7 @@ class Backend(ABC):
 
     @abstractmethod
     def sum_squares(self, blocks: Array) -> HostArray:
-        """Sums of squares over the last axis, summed in the backend's dtype, on the host."""
+        """Sums of squares over the last axis, in the backend's dtype or wider, on the host."""
 
     def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
         """`sum_squares` of each, in as few transfers as can be."""
@@ -142,7 +144,7 @@ class Backend(ABC):
 
     @abstractmethod
     def sum_all_squares(self, array: Array) -> float:
-        """The sum of squares of a whole array, summed in the backend's dtype."""
+        """The sum of squares of a whole array, in the backend's dtype or wider."""
 
     @abstractmethod
     def put_share(self, mask: Array, out: HostArray) -> None:
@@ -237,8 +239,11 @@ class CuPyBackend(Backend):
         self.xp = cupy
         self.compiler = CuPyCompiler(cupy)
         self.dtype = cupy.dtype(dtype)
+        # Memory bounds it, so that float64 costs nothing here and spares a second look.
+        self.wide_squares = self.dtype.itemsize < 8
+        square = "static_cast<double>(x) * static_cast<double>(x)"
         self._square = cupy.ReductionKernel(
-            "T x", "T y", "x * x", "a + b", "y = a", "0", "nablascope_sum_squares"
+            "T x", "float64 y", square, "a + b", "y = a", "0", "nablascope_sum_squares"
         )
         self.description = {
             "device": f"cuda:{ordinal}",
@@ -252,15 +257,16 @@ class CuPyBackend(Backend):
         return result
 
     def sum_squares(self, blocks: Array) -> HostArray:
-        return self.to_host(self._square(blocks, axis=-1)).astype("float64")
+        result: HostArray = self.to_host(self._square(blocks, axis=-1))
+        return result
 
     def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
         counts = [prod(one.shape[:-1]) for one in blocks]
-        together = self.empty((sum(counts),))
+        together = self.xp.empty(sum(counts))
         places = list(itertools.pairwise(itertools.accumulate(counts, initial=0)))
         for one, (start, stop) in zip(blocks, places, strict=True):
             self._square(one, axis=-1, out=together[start:stop].reshape(one.shape[:-1]))
-        sums = self.to_host(together).astype("float64")
+        sums = self.to_host(together)
         return [
             sums[start:stop].reshape(one.shape[:-1])
             for one, (start, stop) in zip(blocks, places, strict=True)

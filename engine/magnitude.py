@@ -81,6 +81,9 @@ def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostAr
     out *= 0.5
     if within(squares, *_SOUND_SQUARES):
         return
+    if backend.wide_squares:
+        out[~np.isfinite(squares)] = math.nan
+        return
     sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
     places = np.argwhere(~sound)
     most = max(1, (_PIECE if backend.compiler is None else _DEVICE_PIECE) // size)
@@ -93,7 +96,8 @@ def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostAr
 def log2_rms_of_all(backend: Backend, block: Array) -> float:
     """`log2_rms` of a whole array: one number, as most layers give, is quicker without arrays."""
     square = backend.sum_all_squares(block)
-    if _SOUND_SQUARES[0] < square < _SOUND_SQUARES[1]:
+    low, high = (0.0, math.inf) if backend.wide_squares else _SOUND_SQUARES
+    if low < square < high:
         return 0.5 * math.log2(square / block.size)
     return _careful_log2_rms(backend, block.reshape(1, -1)).item()
 

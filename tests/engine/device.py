@@ -67,6 +67,7 @@ class DeviceBackend(NumPyBackend):
         super().__init__(dtype)
         self.xp: Any = DeviceModule()
         self.compiler = compiler
+        self.wide_squares = self.dtype.itemsize < 8
 
     def to_host(self, array):
         assert isinstance(array, DeviceArray)
@@ -74,11 +75,13 @@ class DeviceBackend(NumPyBackend):
 
     def sum_squares(self, blocks):
         assert isinstance(blocks, DeviceArray)
-        return np.vecdot(plain(blocks), plain(blocks)).astype(np.float64)
+        wide = plain(blocks).astype(np.float64)
+        return np.vecdot(wide, wide)
 
     def sum_all_squares(self, array):
         assert isinstance(array, DeviceArray)
-        return float(np.vdot(plain(array), plain(array)))
+        wide = plain(array).astype(np.float64)
+        return float(np.vdot(wide, wide))
 
     def put_share(self, mask, out):
         assert isinstance(mask, DeviceArray)

@@ -52,7 +52,7 @@ WORKING = """
 __version__ = "14.2.0"
 from numpy import asarray as asnumpy, dtype, empty, square, zeros
 def ReductionKernel(*words):
-    return lambda x, axis, out=None: square(x).sum(axis=axis, out=out)
+    return lambda x, axis, out=None: square(x).sum(axis=axis, dtype="float64", out=out)
 class pool:
     limit = 0
     get_limit = staticmethod(lambda: pool.limit)

@@ -13,7 +13,7 @@ from engine.backend import open_backend
 from engine.cuda.activations import fused
 from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
-from engine.magnitude import log2_rms
+from engine.magnitude import log2_rms, log2_rms_of_all
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
 from tests.engine.host_cuda import host_compiler  # noqa: F401
@@ -178,7 +178,8 @@ def test_an_activation_without_a_formula_stays_as_it_is(host_compiler):  # noqa:
     assert fused(ACTIVATIONS["tanh"], host_compiler) is not ACTIVATIONS["tanh"]
 
 
-def test_sizes_outside_the_dtype_a_few_rows_at_a_time(host_compiler):  # noqa: F811
+def test_sizes_outside_the_dtype(host_compiler):  # noqa: F811
+    """A few rows at a time, or at once in wider sums."""
     rng = np.random.default_rng(0)
     powers = rng.integers(-140, 120, size=(3, 20))
     rows = np.ldexp(rng.uniform(1.0, 2.0, size=(3, 20, 900)), powers[..., None]).astype("float32")
@@ -192,3 +193,5 @@ def test_sizes_outside_the_dtype_a_few_rows_at_a_time(host_compiler):  # noqa: F
             np.testing.assert_allclose(found[np.isfinite(true)], true[np.isfinite(true)], atol=1e-3)
             assert found[0, 3] == -np.inf
             assert np.isnan([found[1, 4], found[2, 5]]).all()
+            alone = [log2_rms_of_all(backend, backend.asarray(row)) for row in rows.reshape(60, -1)]
+            np.testing.assert_allclose(np.ravel(found), alone, atol=1e-6)
