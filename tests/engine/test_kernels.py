@@ -48,6 +48,12 @@ def test_whatever_lies_between_layers(device, kind, changes, cells):
     compare_with_the_cpu(kind, changes, "float64", cells)
 
 
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "lstm", "gru"])
+def test_as_many_units_as_leave_room_for_a_few_rows_of_threads(device, kind):
+    changes = {"hidden_size": 150, "time_steps": 3, "depth": 2, "batch_size": 2}
+    compare_with_the_cpu(kind, changes, "float64", 1)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["indrnn", "rnn", "lstm", "gru"])
 def test_gradients_that_leave_the_window(device, kind, dtype):
