@@ -74,7 +74,8 @@ def share_cores(network: Network) -> Callable[[], AbstractContextManager[object]
     each pass. NumPy has to be imported.
     """
     threads = asked()
-    if threads == 1:
+    # Nothing of a GPU's work is a BLAS's on the CPU, and it is done in the order it is asked for.
+    if threads == 1 or network.backend.compiler is not None:
         return nullcontext
     if largest_product(network.spec) >= _WORTH_THREADS:
         if not _companion_pays(network, threads):

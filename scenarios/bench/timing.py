@@ -164,7 +164,9 @@ def measure(
     """Time every rival for about `seconds` in all, in this process, which has so many threads."""
     from engine.network import workspace_bytes
 
-    _limit_memory(workspace_bytes(workload.spec))
+    if device == "cpu":
+        # A GPU's rivals cannot take more than it has, and its driver reserves what it never uses.
+        _limit_memory(workspace_bytes(workload.spec))
     contest = Contest.of(
         workload, device, extra, with_pytorch=with_pytorch, with_compiled=with_compiled
     )

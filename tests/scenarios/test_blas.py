@@ -8,9 +8,14 @@ import numpy as np  # its BLAS has to be there before threads are counted
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from engine.backend import NumPyBackend
+from engine.network import Network
+from engine.spec import InitSpec
 from scenarios.blas import largest_product, share_cores
 from scenarios.runner import Run, network_spec
 from scenarios.scenario import load
+from tests.engine.device import DeviceBackend
+from tests.engine.host_cuda import HostCompiler
 
 SMALL = {"network.hidden_size": 8, "network.depth": 2, "task.batch_size": 4}
 LARGE = {"network.hidden_size": 512, "network.depth": 2, "task.batch_size": 64}
@@ -63,6 +68,15 @@ def test_a_companion_changes_nothing(monkeypatch, name, sizes):
     np.testing.assert_equal(
         [asdict(frame) for frame in frames["2"]], [asdict(frame) for frame in frames["1"]]
     )
+
+
+def test_a_gpu_has_no_companion(monkeypatch):
+    monkeypatch.setattr("scenarios.blas._WORTH_THREADS", 2**16)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    spec = network_spec(load("rnn-tanh", LONG))
+    for backend in (NumPyBackend("float32"), DeviceBackend("float32", HostCompiler())):
+        share_cores(Network(spec, [InitSpec()], backend))
+        assert (backend.companion is None) == (backend.compiler is not None)
 
 
 @pytest.mark.parametrize(
