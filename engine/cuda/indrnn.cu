@@ -7,18 +7,19 @@
 #define FOR_AHEAD(k, count) \
     _Pragma("unroll") for (int k = 0; k < AHEAD; ++k) if (k < count)
 
-// a_t += u h_{t-1}, h_t = phi(a_t); h starts one step before a.
+// a_t += u h_{t-1} + b, h_t = phi(a_t); h starts one step before a. bias is (S, H) or null.
 extern "C" __global__ void indrnn_forward(
-    const real *__restrict__ u, Steps a, Steps h, Sizes sizes) {
+    const real *__restrict__ u, const real *__restrict__ bias, Steps a, Steps h, Sizes sizes) {
     Place place;
     if (!lone(sizes, place)) return;
     real *a_t = place(a), *h_t = place(h);
-    real weight = u[place.cell * sizes.units + place.unit], before = *h_t;
+    whole own = place.cell * sizes.units + place.unit;
+    real weight = u[own], shift = bias ? bias[own] : real(0), before = *h_t;
     for (whole left = sizes.steps; left > 0; left -= AHEAD) {
         real sum[AHEAD];
         FOR_AHEAD(k, left) sum[k] = a_t[k * a.step];
         FOR_AHEAD(k, left) {
-            sum[k] += weight * before;
+            sum[k] = sum[k] + shift + weight * before;
             a_t[k * a.step] = sum[k];
             before = PHI(sum[k]);
             h_t[(k + 1) * h.step] = before;

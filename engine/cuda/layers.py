@@ -48,7 +48,13 @@ class DeviceIndRNN(IndRNNLayer):
             return super()._forward_steps(block)
         a = self.loop(own["a"][:, block])
         h = self.loop(own["h"][:, block.start : block.stop + 1])
-        loop.forward(len(a), self.arrays.parameters["u"], loop.steps(a), loop.steps(h))
+        u, bias = (self.arrays.parameters.get(name) for name in ("u", "b"))
+        loop.forward(len(a), u, bias, loop.steps(a), loop.steps(h))
+
+    def _add_bias(self, block: slice) -> None:
+        # In the kernel it costs nothing, here a pass over all of `a`.
+        if self._loop is None:
+            super()._add_bias(block)
 
     def _backward_steps(
         self,

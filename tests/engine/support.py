@@ -79,6 +79,7 @@ def build(
     scheme: str = "gaussian",
     seed: int = 0,
     device: str = "cpu",
+    slots: int = 0,
 ) -> Network:
     """The network; without `inits`, one cell with biases and gains near critical."""
     cells = inits or (
@@ -86,7 +87,7 @@ def build(
     )
     if ARCHITECTURES[spec.kind].hop_role == "identity":
         cells = tuple(replace(cell, scheme="identity") for cell in cells)
-    return Network(spec, cells, open_backend(device, spec.dtype))
+    return Network(spec, cells, open_backend(device, spec.dtype), slots)
 
 
 def activations_of(kind: str) -> tuple[str, ...]:

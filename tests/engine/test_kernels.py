@@ -14,6 +14,7 @@ from engine.cuda.activations import fused
 from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
 from engine.magnitude import log2_rms, log2_rms_of_all
+from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
 from tests.engine.host_cuda import host_compiler  # noqa: F401
@@ -21,6 +22,7 @@ from tests.engine.support import CONNECTED, KINDS, build, frame_of, problem, sma
 from tests.engine.test_backend import compare_with_the_cpu
 
 RECURRENT = [entry for entry in CONNECTED if ARCHITECTURES[entry.values[0]].recurrent]
+RECURRENT += [pytest.param(kind, {"bias": False}, id=f"{kind}-no-bias") for kind in KINDS[2:]]
 
 
 @pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -201,3 +203,23 @@ def test_sizes_outside_the_dtype(host_compiler):  # noqa: F811
             assert np.isnan([found[1, 4], found[2, 5]]).all()
             alone = [log2_rms_of_all(backend, backend.asarray(row)) for row in rows.reshape(60, -1)]
             np.testing.assert_allclose(np.ravel(found), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "indrnn", "rnn", "lstm", "gru"])
+def test_training_and_jacobians(device, kind):
+    spec, rule = small_spec(kind), OPTIMIZERS["adam"]
+    x, target = problem(spec)
+    found = {}
+    for place in ("cpu", "cuda"):
+        network = build(spec, device=place, slots=rule.slots)
+        given = network.backend.asarray(x), network.backend.asarray(target)
+        for _ in range(3):
+            network.evaluate(*given)
+            network.update(rule, [0.01], [1.0])
+        asarray, to_host = network.backend.asarray, network.backend.to_host
+        found[place] = {name: to_host(array) for name, array in network.parameters.items()}
+        for number, hop in enumerate(network.linearise(given[0])):
+            name = f"hop {number}"
+            found[place][name] = to_host(hop.push(asarray(np.eye(hop.inputs))))
+    for name, true in found["cpu"].items():
+        np.testing.assert_allclose(found["cuda"][name], true, rtol=1e-9, atol=1e-12, err_msg=name)
