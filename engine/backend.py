@@ -12,11 +12,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.arrays import Array, ArrayModule
 from engine.errors import DeviceError
+from engine.host import cgroup_headroom, cpu_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +207,7 @@ class NumPyBackend(Backend):
         import psutil
 
         available: int = psutil.virtual_memory().available
-        limit = _cgroup_headroom()
+        limit = cgroup_headroom()
         return available if limit is None else min(available, limit)
 
 
@@ -395,24 +395,3 @@ def _line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     text = next((line.strip() for line in lines if line.strip(" =")), type(error).__name__)
     return text.rstrip(".")
-
-
-def cpu_name() -> str:
-    """The processor's model name, or its architecture where the system does not tell."""
-    import platform
-
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cgroup_headroom() -> int | None:
-    """Bytes left under a container's memory limit, None where there is no limit."""
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if not limit.exists() or not used.exists():
-        return None
-    text = limit.read_text(encoding="ascii").strip()
-    return None if text == "max" else max(0, int(text) - int(used.read_text(encoding="ascii")))
