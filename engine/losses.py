@@ -40,7 +40,8 @@ class Judgement:
     @property
     def loss(self) -> HostArray:
         """The mean over steps and samples, (S,)."""
-        result: HostArray = self.losses.mean(axis=(1, 2))
+        # Over one axis NumPy's mean takes half the time of that over two.
+        result: HostArray = self.losses.reshape(len(self.losses), -1).mean(axis=1)
         return result
 
     @property

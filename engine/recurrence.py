@@ -304,9 +304,11 @@ class RecurrentLayer(Layer):
 
     def _add_run(self, x: Array, steps: slice, exponents: Exponents, met: HostArray) -> None:
         """Add to the parameters' gradients what these steps, of one scale, have to add."""
+        if self._sums is None or not self.fills_gradients:
+            return
         sizes = self.probe.log2_grad_a[:, steps]
         # Zeros add nothing, and have no scale.
-        if self._sums is None or not self.fills_gradients or sizes.max() == -math.inf:
+        if sizes.item(0) == -math.inf and sizes.max() == -math.inf:
             return
         run = ScaledGradient(self.a[:, :, steps].swapaxes(1, 2), exponents[:, steps])
         beside = [part[:, steps] for part in self._scaled_like_a()]
@@ -404,7 +406,7 @@ class RecurrentLayer(Layer):
         for index, name in enumerate(self.gates):
             self.probe.log2_grad_gates[name][:, steps] = sizes[:, index]
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
-        self.probe.log2_grad_a[:, steps] = sizes.max(axis=1)
+        self.probe.log2_grad_a[:, steps] = sizes.max(axis=1) if self.gates else sizes[:, 0]
 
     def _normalise(
         self, top: tuple[Array, ...], scale: Exponents, least: float | HostArray

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from engine.network import Network
     from engine.spec import NetworkSpec
 
-#: Multiplications of a layer's product from which on it is shared among threads: some 0.2 ms of
+#: Multiplications of a layer's product from which on it is shared among threads: some 0.1 ms of
 #: one core. Below that, threads that have to wait for a busy core cost more than they save.
-_WORTH_THREADS = 2**23
+_WORTH_THREADS = 2**22
+
+#: Those from which on handing parts of the work over costs little beside it.
+_WORTH_COMPANION = 2**24
 
 #: Up to so many, one that works ahead of a time loop saves more than all that share its products.
 _FEW_THREADS = 3
@@ -87,6 +90,8 @@ def share_cores(network: Network) -> Callable[[], AbstractContextManager[object]
 
 
 def _companion_pays(network: Network, threads: int) -> bool:
+    if largest_product(network.spec) < _WORTH_COMPANION:
+        return False
     if not any(layer.shares_work for layer in network.layers):
         return False
     if not network.layers[0].recurrent:

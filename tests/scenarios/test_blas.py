@@ -58,6 +58,7 @@ IMAGES = {"network.hidden_size": 32, "task.batch_size": 32, "task.image_size": 1
 def test_a_companion_changes_nothing(monkeypatch, name, sizes):
     chosen = {**sizes, "network.depth": 3, "run.device": "cpu", "training.steps": 2}
     monkeypatch.setattr("scenarios.blas._WORTH_THREADS", 2**16)
+    monkeypatch.setattr("scenarios.blas._WORTH_COMPANION", 2**16)
     frames, threads = {}, {}
     for count in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", count)
