@@ -94,7 +94,7 @@ class PseudoTerminal:
         if self.process.isalive():
             self.process.send(data)
 
-    def wait_for(self, *texts: str, seconds: float = 20.0) -> None:
+    def wait_for(self, *texts: str, seconds: float = 60.0) -> None:
         """Read until all texts are on the screen. Raises AssertionError if they do not come."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -104,14 +104,14 @@ class PseudoTerminal:
                 break
         raise AssertionError(f"no {texts!r} on this screen:\n{self.text}")
 
-    def wait_while(self, text: str, seconds: float = 20.0) -> None:
+    def wait_while(self, text: str, seconds: float = 60.0) -> None:
         """Read until a text has gone from the screen. Raises AssertionError if it stays."""
         end = time.monotonic() + seconds
         while text in self.text:
             assert time.monotonic() < end, f"{text!r} is still there:\n{self.text}"
             self.read(0.05)
 
-    def wait_for_end(self, seconds: float = 10.0) -> int:
+    def wait_for_end(self, seconds: float = 30.0) -> int:
         """Read until the program has ended, and return its exit code."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

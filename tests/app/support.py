@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,11 +143,18 @@ class LabApp(NablascopeApp):
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     """Wait for something the engine or the screen has yet to do."""
-    for _ in range(2000):
+    end = time.monotonic() + 60.0
+    while time.monotonic() < end:
         await pilot.pause(0.005)
         if condition():
             return
     raise AssertionError("waited in vain")
+
+
+async def worked(pilot: Pilot[Any]) -> None:
+    """Wait until nothing that a key set going is under way: a search, a change in the store."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers))
+    await pilot.pause()
 
 
 async def finished(pilot: Pilot[Any]) -> None:

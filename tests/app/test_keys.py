@@ -19,7 +19,16 @@ from engine.architectures import ARCHITECTURES
 from scenarios.catalogue import FOLDER
 from scenarios.runner import Run
 from scenarios.scenario import load
-from tests.app.support import LabApp, ScriptedWorker, drawn, finished, linearised, until, weighed
+from tests.app.support import (
+    LabApp,
+    ScriptedWorker,
+    drawn,
+    finished,
+    linearised,
+    until,
+    weighed,
+    worked,
+)
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.heatmap import GradientHeatmap
@@ -657,7 +666,8 @@ async def test_help_and_palette() -> None:
         await pilot.pause()
         assert "made for the tests" in text(app)
         await pilot.press("escape", "ctrl+p", *"run weights")
-        await until(pilot, lambda: "mlp-dead" in text(app))
+        await worked(pilot)
+        assert "mlp-dead" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.lab)
         await finished(pilot)
@@ -669,7 +679,8 @@ async def test_palette_knows_the_keys() -> None:
     async with app.run_test() as pilot:
         await finished(pilot)
         await pilot.press("ctrl+p", *"let the latest")
-        await until(pilot, lambda: "Let the latest pinned run go" in text(app))
+        await worked(pilot)
+        assert "Let the latest pinned run go" in text(app)
 
 
 @pytest.mark.parametrize(
@@ -687,11 +698,8 @@ async def test_palette_finds_the_word_of_a_key(typed: str, first: str) -> None:
         await finished(pilot)
         await pilot.press("ctrl+p", *typed)
         found = app.screen.query_one(CommandList)
-
-        def best() -> str:
-            return found.options[0].prompt.plain if found.option_count else ""
-
-        await until(pilot, lambda: first in best())
+        await worked(pilot)
+        assert first in found.options[0].prompt.plain
 
 
 async def test_palette_goes_to_a_setting() -> None:
@@ -700,7 +708,8 @@ async def test_palette_goes_to_a_setting() -> None:
         await finished(pilot)
         await pilot.press("b", "ctrl+p", *"clip_norm")
         found = app.screen.query_one(CommandList)
-        await until(pilot, lambda: found.option_count == 1)
+        await worked(pilot)
+        assert found.option_count == 1
         await pilot.press("enter")
         controls = app.lab.query_one(Controls)
         await until(pilot, lambda: controls.has_focus)

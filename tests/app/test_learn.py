@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from scenarios.lesson.pages import PAGES
-from tests.app.support import LabApp, ScriptedWorker, finished, until
+from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
 from tests.app.test_keys import text
 from tui.lab.screen import LabScreen
 from tui.lab.session import State
@@ -199,15 +199,15 @@ async def test_the_palette_opens_pages_and_scenarios_from_anywhere() -> None:
     async with app.run_test() as pilot:
         await finished(pilot)
         await pilot.press("ctrl+p", *"page 9")
-        await until(pilot, lambda: "Page 9: IndRNN" in text(app))
-        await pilot.pause(0.3)
+        await worked(pilot)
+        assert "Page 9: IndRNN" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LearnScreen))
         await read(pilot)
         assert "9/12" in text(app)
         await pilot.press("ctrl+p", *"run rnn-tanh")
-        await until(pilot, lambda: "Run RNN" in text(app))
-        await pilot.pause(0.3)
+        await worked(pilot)
+        assert "Run RNN" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LabScreen))
         await finished(pilot)

@@ -14,7 +14,7 @@ from scenarios.store.store import Store
 from scenarios.sweeps.executors import InProcess
 from scenarios.sweeps.run import SweepRun
 from scenarios.sweeps.worker import Ended, Message, Theory
-from tests.app.support import LabApp, ScriptedWorker, finished, until
+from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
 from tests.app.test_keys import text
 from tui.map.screen import MapScreen
 from tui.map.session import State
@@ -336,8 +336,8 @@ async def test_the_palette_opens_a_sweep_in_the_map() -> None:
     app = MapApp()
     async with app.run_test() as pilot:
         await pilot.press("ctrl+p", *"map initialiser")
-        await until(pilot, lambda: "Map Initialiser" in text(app))
-        await pilot.pause(0.3)
+        await worked(pilot)
+        assert "Map Initialiser" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, MapScreen))
         await pilot.pause()

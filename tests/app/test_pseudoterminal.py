@@ -12,6 +12,9 @@ from tests.app.pseudoterminal import SCRIPT, PseudoTerminal
 
 pytestmark = pytest.mark.waits
 
+#: A run that is still going on when something happens to it, on however fast a machine.
+ENDLESS = ["adding-rnn", "--steps", "1000000"]
+
 
 def test_a_session_at_a_terminal(tmp_path: Path) -> None:
     with PseudoTerminal([SCRIPT], cwd=str(tmp_path)) as terminal:
@@ -58,12 +61,12 @@ def test_ctrl_c_and_a_lost_connection_leave_nothing_running(tmp_path: Path) -> N
     import psutil
 
     for sent in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
-        with PseudoTerminal([SCRIPT, "adding-rnn"]) as terminal:
+        with PseudoTerminal([SCRIPT, *ENDLESS]) as terminal:
             terminal.wait_for("running")
             children = psutil.Process(terminal.process.pid).children(recursive=True)
             assert children
             terminal.process.kill(sent)
-            _, alive = psutil.wait_procs(children, timeout=10)
+            _, alive = psutil.wait_procs(children, timeout=30)
             assert not alive
 
 
@@ -71,14 +74,14 @@ def test_a_terminal_that_closes_under_a_waiting_parent_leaves_nothing_running() 
     import psutil
 
     # As with `make lab`: SIGHUP goes to the session's leader, which waits for the app.
-    waiting = f"trap : HUP; {shlex.quote(SCRIPT)} adding-rnn; true"
+    waiting = f"trap : HUP; {shlex.join([SCRIPT, *ENDLESS])}; true"
     with PseudoTerminal(["/bin/sh", "-c", waiting]) as terminal:
         terminal.wait_for("running")
         there = psutil.Process(terminal.process.pid).children(recursive=True)
         # The app and its engine.
         assert len(there) >= 2
         terminal.hang_up()
-        _, alive = psutil.wait_procs(there, timeout=10)
+        _, alive = psutil.wait_procs(there, timeout=30)
         for process in alive:
             process.kill()
         assert not alive

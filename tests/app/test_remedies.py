@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList
 
-from tests.app.support import LabApp, finished, until
+from tests.app.support import LabApp, finished, until, worked
 from tests.app.test_keys import goto, text, value
 from tui.lab.live import MAX_PINS
 from tui.lab.remedies import KEYS, RemedyScreen
@@ -232,7 +232,8 @@ async def test_the_palette_knows_the_remedies() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await finished(pilot)
         await pilot.press("ctrl+p", *"remedy: normal")
-        await until(pilot, lambda: "Remedy: normalisation, on or off" in text(app))
+        await worked(pilot)
+        assert "Remedy: normalisation, on or off" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.lab)
         await finished(pilot)

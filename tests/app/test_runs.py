@@ -18,7 +18,7 @@ from scenarios.scenario import load
 from scenarios.store.history import History
 from scenarios.store.recording import Recording
 from scenarios.store.store import Store
-from tests.app.support import LabApp, ScriptedWorker, finished, until
+from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
 from tests.app.test_keys import text
 from tests.app.test_snapshots import Compare, both_sizes, same_picture
 from tui.lab.compare import CompareView
@@ -80,7 +80,7 @@ async def settled(pilot: Pilot[Any]) -> None:
     assert isinstance(app, LabApp)
     await pilot.pause()
     # What a key has done to the store, and the look at it that follows.
-    await app.workers.wait_for_complete()
+    await worked(pilot)
     await until(pilot, lambda: not isinstance(app.screen, RunsScreen) or app.screen.idle)
     await pilot.pause()
 
@@ -204,14 +204,12 @@ async def test_comparing(stored: Path) -> None:
         marks = [next(iter(strip)).text[0] for strip in table._strips[1:4]]
         assert marks == ["■", "▲", " "]
         await pilot.press("up", "p", "down", "c")
-        await until(pilot, lambda: app.screen is app.lab)
-        await pilot.pause()
+        await until(pilot, lambda: "Compare: 3 runs" in text(app))
         assert [pin.label for pin in app.lab.session.pins] == [
             *("indrnn-deep (run 5) layer 4", "rnn-relu-above (run 3)")
         ]
         assert isinstance(app.lab._picture.view, CompareView)
-        screen = text(app)
-        assert "Compare: 3 runs" in screen and "rnn-relu-above (run 3)" in screen
+        assert "rnn-relu-above (run 3)" in text(app)
         assert "≤" in app.lab.session.pins[0].standing.theory
 
 
@@ -239,6 +237,7 @@ async def test_deleting_and_undoing(stored: Path) -> None:
         assert [line.split()[0] for line in listed(app)] == ["5", "3", "2", "1"]
         await pilot.press("u", "u")
         await until(pilot, lambda: "Nothing is left to undo" in text(app))
+        await settled(pilot)
         assert [line.split()[0] for line in listed(app)] == ["5", "4", "3", "2", "1"]
 
 

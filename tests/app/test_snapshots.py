@@ -20,6 +20,7 @@ from tests.app.support import (
     finished,
     linearised,
     weighed,
+    worked,
 )
 from tui.terminal import Colours
 
@@ -83,12 +84,7 @@ async def palette(pilot: Pilot[Any]) -> None:
     box = pilot.app.screen.query_one(Input)
     box.cursor_blink = False
     await pilot.press(*"run rnn-tanh")
-    commands = pilot.app.screen.query_one("CommandList")
-    shown = 0
-    # Hits come in one by one: all are there once no more have come for a while.
-    while not shown or commands.option_count != shown:
-        shown = commands.option_count
-        await pilot.pause(0.5)
+    await worked(pilot)
 
 
 @both_sizes
