@@ -123,7 +123,8 @@ def _careful_log2_rms(backend: Backend, rows: Array) -> HostArray:
     shift = np.frexp(np.where(lost, 1.0, largest))[1]
     scaled = backend.xp.ldexp(rows, backend.xp.asarray(-shift[:, None]))
     # A row of zeros has no squares to take a logarithm of, and -inf is what it should give.
-    sizes: HostArray = shift + 0.5 * np.log2(backend.sum_squares(scaled) / rows.shape[-1])
+    with np.errstate(divide="ignore"):
+        sizes: HostArray = shift + 0.5 * np.log2(backend.sum_squares(scaled) / rows.shape[-1])
     sizes[lost] = math.nan
     return sizes
 
