@@ -11,7 +11,7 @@ import time
 
 from textual._context import active_app
 
-#: Seconds after which an app that never rests is taken as it is.
+#: Seconds of work after which an app that never rests is taken as it is.
 PATIENCE = 1.0
 
 
@@ -19,9 +19,9 @@ async def settled(*_: float) -> None:
     """Wait until no message is under way and all that they changed is drawn."""
     loop = asyncio.get_running_loop()
     app = active_app.get()
-    end = time.monotonic() + PATIENCE
+    end = time.thread_time() + PATIENCE
     drawn = False
-    while time.monotonic() < end:
+    while time.thread_time() < end:
         # A new size takes effect a moment later, in case another follows.
         await asyncio.sleep(0 if app._resize_timer is None else 0.001)
         # asyncio has no public word for whether anything is left to do before the next wait.
