@@ -70,10 +70,10 @@ class RunningSums:
         """
         import numpy as np
 
-        for begun in self._begun:
-            begun.result()
+        begun, self._begun = self._begun, []
+        for run in begun:
+            run.result()
         exponent, self._exponent = self._exponent, None
-        self._begun.clear()
         if exponent is None:
             for total in self._totals.values():
                 total.fill(0.0)
