@@ -190,7 +190,8 @@ class Layer(ABC):
         self.fills_gradients = True
         #: Shown dL/dh of every step as a backward pass gets to it; set to look at single values.
         self.witness: Witness | None = None
-        #: log2 RMS of the layer's input, (S, T) or (S, 1); the network sets it before a pass.
+        #: log2 RMS of the layer's input, (S, T), or a number that none exceeds by much, (S, 1); the
+        #: network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
 
     @property

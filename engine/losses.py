@@ -40,8 +40,8 @@ class Judgement:
     @property
     def loss(self) -> HostArray:
         """The mean over steps and samples, (S,)."""
-        # Over one axis NumPy's mean takes half the time of that over two.
-        result: HostArray = self.losses.reshape(len(self.losses), -1).mean(axis=1)
+        flat = self.losses.reshape(len(self.losses), -1)
+        result: HostArray = flat.sum(axis=1) / flat.shape[1]
         return result
 
     @property
@@ -82,7 +82,7 @@ class MeanSquaredError(Loss):
         error -= target
         # In float64, so that a large but finite error has a finite loss.
         host = backend.to_host(error).astype(np.float64)
-        losses: HostArray = (host * host).mean(axis=-1)
+        losses: HostArray = np.vecdot(host, host) / host.shape[-1]
         error *= 2.0 / math.prod(error.shape[1:])
         exponent = np.zeros(error.shape[:2], dtype=np.int64)
         return Judgement(losses, None, ScaledGradient(error, exponent))

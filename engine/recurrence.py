@@ -189,9 +189,13 @@ class RecurrentLayer(Layer):
 
     def _multiply_input(self, x: Array, out: Array) -> None:
         """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate."""
-        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
+        weight = self.arrays.parameters["W"]
+        samples = x.reshape(self.cells, -1, x.shape[-1])
         rows = out.reshape(self.cells, self._width, -1, out.shape[-1])
-        self.backend.xp.matmul(samples, self.columns(self.arrays.parameters["W"]), out=rows)
+        if self._width == 1:
+            self.backend.product(samples, weight, rows[:, 0])
+        else:
+            self.backend.xp.matmul(samples[:, None], self.columns(weight), out=rows)
 
     def _project_rows(self, x: Array) -> None:
         """Write to `a` what x W becomes where something lies between it and the bias."""
@@ -360,10 +364,10 @@ class RecurrentLayer(Layer):
                     scale = self._normalise(top, scale, 0.0 if force else WINDOW)
                 else:
                     scale = external.join(top, stop - 1, scale, fresh=stop == steps)
-                    departs = np.abs(above + pace * count) > WINDOW
-                    if np.count_nonzero(departs):
+                    if stop < steps and (np.abs(above + pace * count) > WINDOW).any():
                         # Better now than half way through the block.
-                        scale = self._normalise(top, scale, np.where(departs, 0.0, WINDOW))
+                        least = np.where(np.abs(above + pace * count) > WINDOW, 0.0, WINDOW)
+                        scale = self._normalise(top, scale, least)
                 scale, low = external.reach(max(start, stop - ahead), stop, scale, top)
                 run = tuple(state[:, low - start : stop - start + 1] for state in states)
                 self._backward_steps(
@@ -450,9 +454,12 @@ class RecurrentLayer(Layer):
 
         `x` is (S, n, B, F), the gradient (S, G', n, B, H).
         """
-        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
+        samples = x.reshape(self.cells, -1, x.shape[-1])
         rows = by_gate.reshape(*by_gate.shape[:2], -1, by_gate.shape[-1])
-        matrix_gradient(self.backend, samples, rows, out)
+        if rows.shape[1] == 1:
+            matrix_gradient(self.backend, samples, rows[:, 0], out[:, 0])
+        else:
+            matrix_gradient(self.backend, samples[:, None], rows, out)
 
     def sum_over_samples(self, by_gate: Array, out: Array) -> None:
         """Write to `out`, (S, G' H), the sum over steps and batch of a gradient as above."""
