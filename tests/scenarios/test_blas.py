@@ -73,6 +73,7 @@ def test_a_companion_changes_nothing(monkeypatch, name, sizes):
 
 def test_a_gpu_has_no_companion(monkeypatch):
     monkeypatch.setattr("scenarios.blas._WORTH_THREADS", 2**16)
+    monkeypatch.setattr("scenarios.blas._WORTH_COMPANION", 2**16)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     spec = network_spec(load("rnn-tanh", LONG))
     for backend in (NumPyBackend("float32"), DeviceBackend("float32", HostCompiler())):
