@@ -456,7 +456,7 @@ class RecurrentLayer(Layer):
         """
         samples = x.reshape(self.cells, -1, x.shape[-1])
         rows = by_gate.reshape(*by_gate.shape[:2], -1, by_gate.shape[-1])
-        if rows.shape[1] == 1:
+        if self._width == 1:
             matrix_gradient(self.backend, samples, rows[:, 0], out[:, 0])
         else:
             matrix_gradient(self.backend, samples[:, None], rows, out)
