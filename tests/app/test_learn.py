@@ -143,8 +143,9 @@ async def test_pages_turn_and_remember_their_knobs() -> None:
 async def test_the_lesson_has_two_ends() -> None:
     app = LabApp()
     async with app.run_test(notifications=True) as pilot:
-        await read(pilot, "L", "p")
-        assert "This is the first page" in text(app)
+        await read(pilot, "L")
+        await pilot.press("p")
+        await until(pilot, lambda: "This is the first page" in text(app))
 
 
 async def test_contents() -> None:

@@ -85,7 +85,7 @@ def test_keys_are_answered_and_nothing_piles_up(deep: bool) -> None:
     with SlowTerminal(command, deep=deep, size=(200, 60)) as terminal:
         terminal.wait_for("running", "fps", seconds=60.0)
         terminal.catch_up()
-        before = _memory(terminal)
+        memory = []
         for _ in range(2):
             terminal.most_held = 0
             _watch(terminal, 2.0)
@@ -95,7 +95,9 @@ def test_keys_are_answered_and_nothing_piles_up(deep: bool) -> None:
             terminal.press("\x1b")
             terminal.wait_while("what you see", seconds=6.0)
             terminal.catch_up()
-        assert _memory(terminal) < 1.05 * before + 4e6
+            memory.append(_memory(terminal))
+        # What a first time brings is there after it.
+        assert memory[1] < 1.05 * memory[0] + 4e6
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 
