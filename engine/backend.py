@@ -111,8 +111,8 @@ class Backend(ABC):
 
     def product(self, x: Array, y: Array, out: Array) -> None:
         """Write x y to `out`, stacks of matrices (S, N, M)."""
-        if len(out) == 1:
-            # For a stack of one, the method starts quickest.
+        if len(out) == 1 and x[0].flags.forc and y[0].flags.forc:
+            # For a stack of one, the method starts quickest; what has gaps it would copy.
             x[0].dot(y[0], out[0])
         else:
             self.xp.matmul(x, y, out=out)
