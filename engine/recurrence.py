@@ -390,9 +390,10 @@ class RecurrentLayer(Layer):
                     for name, log2_point in zip(points, of_points, strict=True):
                         probe.log2_path[name][:, kept] = log2_point[:, cut:] + scale[:, None]
                     exponents[:, kept] = scale[:, None]
-                    self._add_run(x, kept, exponents, met)
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
+                    # Last, since it may give dL/da another scale than dL/dh has.
+                    self._add_run(x, kept, exponents, met)
                     above, pace = size[:, cut], (size[:, cut] - size[:, -1]) / (stop - low - cut)
                     ahead = 5 * (stop - low - cut) // 4 + 1 if cut else 2 * ahead
                 # A step reached inside the loop has its external part; one at its end has not.

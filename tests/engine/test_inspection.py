@@ -92,6 +92,18 @@ def test_magnitudes_that_no_float32_holds(kind: str) -> None:
         assert abs(found.first + len(found.counts) - 1 - high) <= 1
 
 
+def test_the_scale_of_sums_is_not_that_of_what_is_seen() -> None:
+    """Both h and dL/dh are near 2^110: their products are summed at a scale of dL/da's own."""
+    spec = small_spec("indrnn", "linear", depth=1, time_steps=110, dtype="float32")
+    network = build(spec)
+    set_parameters(network, layer1_u=2.0)
+    x, target = problem(spec)
+    assert frame_of(network, x, target).log10_grad_h[0, -1] > 30.0
+    for step in (1, 55, 110):
+        found = inspect(network, x, target, 1, step)
+        assert found.gradients.median == pytest.approx(found.log10_rms, abs=1.0)
+
+
 @pytest.mark.parametrize(
     ("kind", "changes"), [*(pytest.param(k, {}, id=k) for k in KINDS), *CONNECTED]
 )
