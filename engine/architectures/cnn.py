@@ -12,6 +12,7 @@ from engine.layer import LayerPlan, Shape, mask_shape
 if TYPE_CHECKING:
     from engine.arrays import Array
     from engine.backend import Backend
+    from engine.convolution.base import Convolution
     from engine.initialisers import Role
     from engine.layer import Arrays
     from engine.spec import NetworkSpec
@@ -26,8 +27,8 @@ class ConvolutionLayer(FeedForwardLayer):
 
     hop_role: ClassVar[Role] = "kernel"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         height, width, inputs = input_shape
         k, outputs = spec.kernel_size, spec.hidden_size
         own, scratch = buffers(cells, spec.batch_size, (height, width, outputs))
@@ -40,7 +41,7 @@ class ConvolutionLayer(FeedForwardLayer):
             shared={
                 "slope": scratch,
                 "mask": mask_shape(scratch),
-                **choose(spec.convolution, sizes).plan(sizes),
+                **cls.algorithm(spec.convolution, sizes).plan(sizes),
             },
             output_shape=(height, width, outputs),
         )
@@ -50,7 +51,13 @@ class ConvolutionLayer(FeedForwardLayer):
         self._kernel = arrays.parameters["W"]
         image = arrays.own["h"].shape[-3:-1]
         sizes = _sizes(spec, (*image, self._kernel.shape[-2]), cells)
-        self._convolution = choose(spec.convolution, sizes)(backend, sizes, arrays.shared)
+        algorithm = self.algorithm(spec.convolution, sizes)
+        self._convolution = algorithm(backend, sizes, arrays.shared)
+
+    @classmethod
+    def algorithm(cls, name: str, sizes: ConvolutionSizes) -> type[Convolution]:
+        """What computes a convolution of these sizes: the algorithm called `name`, or "auto"."""
+        return choose(name, sizes)
 
     @property
     def shares_work(self) -> bool:

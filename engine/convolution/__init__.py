@@ -6,6 +6,8 @@ fits the kernel and pays at a layer's size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.convolution.base import Convolution, ConvolutionSizes
 from engine.convolution.patches import Im2col
 from engine.convolution.winograd import Winograd
@@ -27,14 +29,17 @@ def fits(name: str, kernel_size: int) -> bool:
     return sizes is None or kernel_size in sizes
 
 
-def choose(name: str, sizes: ConvolutionSizes) -> type[Convolution]:
+def choose(
+    name: str, sizes: ConvolutionSizes, among: Mapping[str, type[Convolution]] = CONVOLUTIONS
+) -> type[Convolution]:
     """The algorithm called `name`, or what `auto` takes for these sizes.
 
-    Raises ValueError where the one asked for cannot compute such kernels.
+    `among` holds what is registered here, or a device's versions of it. Raises ValueError where
+    the one asked for cannot compute such kernels.
     """
     if not fits(name, sizes.kernel_size):
         raise ValueError(f"{name} cannot compute {sizes.kernel_size}x{sizes.kernel_size} kernels")
     if name != AUTO:
-        return CONVOLUTIONS[name]
-    able = [one for one in CONVOLUTIONS.values() if fits(one.name, sizes.kernel_size)]
+        return among[name]
+    able = [one for one in among.values() if fits(one.name, sizes.kernel_size)]
     return [one for one in able if one.pays(sizes)][-1]

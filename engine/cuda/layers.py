@@ -1,4 +1,4 @@
-"""Recurrent layers on a device: the engine's own, their time loops in one kernel each.
+"""Layers on a device: the engine's own, recurrent ones with their time loops in one kernel each.
 
 What does not fit such a kernel runs step by step, in two launches each.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.architectures.cnn import ConvolutionLayer
 from engine.architectures.gru import GRULayer
 from engine.architectures.indrnn import IndRNNLayer
 from engine.architectures.irnn import IRNNLayer
 from engine.architectures.lstm import LSTMLayer
 from engine.architectures.rnn import RNNLayer
+from engine.cuda.feedforward import DeviceCNN
 from engine.cuda.kernels import MatrixLoop, SampleLoop, UnitLoop, has_formula, read
 from engine.cuda.steps import StepLoop
 from engine.matrix_recurrence import MatrixRecurrence
@@ -270,6 +272,7 @@ class DeviceGRU(GRULayer):
 
 
 _ON_DEVICE: dict[type[Layer], type[Layer]] = {
+    ConvolutionLayer: DeviceCNN,
     IndRNNLayer: DeviceIndRNN,
     RNNLayer: DeviceRNN,
     IRNNLayer: DeviceIRNN,
@@ -279,5 +282,5 @@ _ON_DEVICE: dict[type[Layer], type[Layer]] = {
 
 
 def on_device(layer: type[Layer]) -> type[Layer]:
-    """The layer with kernels in place of its time loops, where there are any."""
+    """The layer with kernels in place of what a device does one by one, where there are any."""
     return _ON_DEVICE.get(layer, layer)

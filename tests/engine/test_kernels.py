@@ -205,7 +205,7 @@ def test_sizes_outside_the_dtype(host_compiler):  # noqa: F811
             np.testing.assert_allclose(np.ravel(found), alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "indrnn", "rnn", "lstm", "gru"])
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "indrnn", "rnn", "lstm", "gru"])
 def test_training_and_jacobians(device, kind):
     spec, rule = small_spec(kind), OPTIMIZERS["adam"]
     x, target = problem(spec)
