@@ -113,40 +113,36 @@ struct Tile {
     }
 };
 
-// B^T d B of images' tiles.
-extern "C" __global__ void __launch_bounds__(256) winograd_patches(
-    Images images, real *__restrict__ tiles, Window window, whole turned) {
+// Images' tiles, of N values a side, with both sides transformed.
+template <void SIDE(const real *, int, real *, int), int N>
+__device__ inline void transform_tiles(
+    Images images, real *__restrict__ tiles, Window window, bool turned) {
     Share share(turned);
     Tile tile(share.item, window);
     if (tile.cell >= window.cells) return;
     const real *image = images(tile.cell, tile.sample);
+    int top = tile.top - int(window.before), left = tile.left - int(window.before);
     for (int c = share.channel; c < window.channels; c += share.step) {
-        real patch[6][6], result[6][6];
-        EACH(i, j, 6) {
-            const real *seen = window.find(image, images, tile.top + i - 1, tile.left + j - 1);
-            patch[i][j] = seen ? seen[c * images.channel] : real(0);
+        real values[N][N], result[6][6];
+        EACH(i, j, N) {
+            const real *seen = window.find(image, images, top + i, left + j);
+            values[i][j] = seen ? seen[c * images.channel] : real(0);
         }
-        transform<patch_side>(patch, result);
+        transform<SIDE>(values, result);
         scatter(result, tiles + tile.at(window, c, turned), tile.matrix);
     }
 }
 
-// A g A^T of tiles of a gradient, which is zero beyond the border.
+// B^T d B.
+extern "C" __global__ void __launch_bounds__(256) winograd_patches(
+    Images images, real *__restrict__ tiles, Window window, whole turned) {
+    transform_tiles<patch_side, 6>(images, tiles, window, turned);
+}
+
+// A g A^T of a gradient, which is zero beyond the border.
 extern "C" __global__ void __launch_bounds__(256) winograd_gradients(
     Images images, real *__restrict__ tiles, Window window) {
-    Share share(false);
-    Tile tile(share.item, window);
-    if (tile.cell >= window.cells) return;
-    const real *image = images(tile.cell, tile.sample);
-    for (int c = share.channel; c < window.channels; c += share.step) {
-        real outputs[4][4], result[6][6];
-        EACH(i, j, 4) {
-            const real *seen = window.find(image, images, tile.top + i, tile.left + j);
-            outputs[i][j] = seen ? seen[c * images.channel] : real(0);
-        }
-        transform<output_side_back>(outputs, result);
-        scatter(result, tiles + tile.at(window, c, false), tile.matrix);
-    }
+    transform_tiles<output_side_back, 4>(images, tiles, window, false);
 }
 
 // A^T m A of products, to their place in images.

@@ -14,6 +14,7 @@ import engine.convolution.winograd as winograd
 from engine.backend import open_backend
 from engine.convolution import AUTO, CONVOLUTIONS, choose, fits
 from engine.convolution.base import ConvolutionSizes
+from engine.cuda.convolution import device_convolutions
 from engine.network import Network
 from engine.spec import InitSpec, NetworkSpec
 from tests.engine.device import DeviceBackend, plain
@@ -33,9 +34,9 @@ SIZES = [
 
 def arrays(sizes, dtype="float64", seed=0):
     """Images, a kernel, and the gradient of their convolution."""
-    rng = np.random.default_rng(seed)
+    rng, k = np.random.default_rng(seed), sizes.kernel_size
     lead = (sizes.cells, sizes.batch, sizes.height, sizes.width)
-    shapes = (*lead, sizes.inputs), (sizes.cells, 3, 3, sizes.inputs, sizes.outputs)
+    shapes = (*lead, sizes.inputs), (sizes.cells, k, k, sizes.inputs, sizes.outputs)
     return [rng.standard_normal(shape).astype(dtype) for shape in (*shapes, (*lead, sizes.outputs))]
 
 
@@ -52,15 +53,18 @@ def definition(sizes, images, kernel):
     return out
 
 
-def scratch(name, sizes, backend):
-    planned = CONVOLUTIONS[name].plan(sizes)
-    return {key: backend.zeros((prod(shape),)) for key, shape in planned.items()}
+def planned(name, sizes, backend):
+    """The algorithm as the backend runs it, on scratch as planned."""
+    algorithm = (CONVOLUTIONS if backend.compiler is None else device_convolutions())[name]
+    shapes = algorithm.plan(sizes)
+    shared = {key: backend.zeros((prod(shape),)) for key, shape in shapes.items()}
+    return algorithm(backend, sizes, shared)
 
 
 def computed(name, sizes, images, kernel, gradient, backend=None):
     """The convolution and its two gradients, at the second go over used scratch."""
     backend = backend or open_backend("cpu", images.dtype.name)
-    algorithm = CONVOLUTIONS[name](backend, sizes, scratch(name, sizes, backend))
+    algorithm = planned(name, sizes, backend)
     images, kernel, gradient = map(backend.asarray, (images, kernel, gradient))
     results = [backend.empty(like.shape) for like in (gradient, images, kernel)]
     for _ in range(2):
@@ -121,7 +125,7 @@ def test_another_number_of_images_than_planned(name):
     """What linearising asks: a few tangents at a time, then the batch again."""
     sizes = ConvolutionSizes(1, 4, 6, 5, 3, 2, 3, False)
     backend = open_backend("cpu", "float64")
-    algorithm = CONVOLUTIONS[name](backend, sizes, scratch(name, sizes, backend))
+    algorithm = planned(name, sizes, backend)
     for batch in (4, 1, 7, 4):
         images, kernel, gradient = arrays(replace(sizes, batch=batch))
         out, to_kernel = np.empty_like(gradient), np.empty_like(kernel)
@@ -136,7 +140,7 @@ def test_samples_that_overflowed_stay_in_their_own_tiles():
     """A block that is not full holds the samples of the one before, which must not count."""
     sizes = ConvolutionSizes(1, 4, 4, 4, 2, 2, 3, False)
     backend = open_backend("cpu", "float64")
-    algorithm = CONVOLUTIONS["winograd"](backend, sizes, scratch("winograd", sizes, backend))
+    algorithm = planned("winograd", sizes, backend)
     images, kernel, gradient = arrays(sizes)
     to_kernel = np.empty_like(kernel)
     with np.errstate(all="ignore"):
