@@ -48,7 +48,7 @@ class _DeviceConvolution(Convolution):
         self, backend: Backend, sizes: ConvolutionSizes, shared: Mapping[str, Array]
     ) -> None:
         assert backend.compiler is not None
-        self._backend = backend
+        self._xp = backend.xp
         self._sizes = sizes
         self._shared = shared
         self._address = backend.compiler.address
@@ -57,6 +57,12 @@ class _DeviceConvolution(Convolution):
 
     def _scratch(self, name: str, shape: Shape) -> Array:
         return self._shared[name][: prod(shape)].reshape(shape)
+
+    def _multiply(self, x: Array, y: Array, out: Array) -> None:
+        """Write x y to `out`, stacks of matrices in one piece each: one launch, and no copy."""
+        if len(out) == 1:
+            x, y, out = x[0], y[0], out[0]
+        self._xp.matmul(x, y, out=out)
 
     def _images(self, array: Array) -> NDArray[Any]:
         """The argument `Images`."""
@@ -120,7 +126,7 @@ class DeviceIm2col(_DeviceConvolution):
             rows = gradient[cell, sample].reshape(len(patches), -1, outputs)
             total = out[cell].reshape(len(patches), -1, outputs)
             part = self._scratch("kernel", total.shape) if sample.start else total
-            self._backend.product(patches, rows, part)
+            self._multiply(patches, rows, part)
             if part is not total:
                 total += part
 
@@ -129,7 +135,7 @@ class DeviceIm2col(_DeviceConvolution):
         for cell, sample in _parts(images, self._room(images)):
             patches = self._gather(images[cell, sample], before)
             rows = out[cell, sample].reshape(*patches.shape[:2], -1)
-            self._backend.product(patches, matrix[cell], rows)
+            self._multiply(patches, matrix[cell], rows)
 
     def _room(self, images: Array) -> int:
         k = self._sizes.kernel_size
@@ -195,7 +201,7 @@ class DeviceWinograd(_DeviceConvolution):
             arguments = self._images(given), spread, self._window(given, 3, 0, False)
             self._launch("winograd_gradients", cells * tiles, outputs, arguments)
             sums = self._scratch("winograd kernel", (cells * _TILE, inputs, outputs))
-            self._backend.product(patches, spread, sums)
+            self._multiply(patches, spread, sums)
             fresh = np.int64(sample.start == 0)
             self._each_weight("winograd_kernel_gradient", sums, out[cell], out[cell], fresh)
 
@@ -207,7 +213,7 @@ class DeviceWinograd(_DeviceConvolution):
             patches = self._patches(seen)
             products = self._scratch("winograd products", (cells * _TILE, tiles, outputs))
             matrices = kernel[cell].reshape(cells * _TILE, *kernel.shape[2:])
-            self._backend.product(patches, matrices, products)
+            self._multiply(patches, matrices, products)
             arguments = products, self._images(place), self._window(place, 3, 0, False)
             self._launch("winograd_outputs", cells * tiles, outputs, arguments)
 
