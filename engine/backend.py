@@ -68,13 +68,13 @@ class Backend(ABC):
 
         return fused(activation, self.compiler)
 
-    def layer(self, layer: type[Layer]) -> type[Layer]:
-        """The layer as the device runs it: its time loop in kernels if it has any."""
+    def layer(self, layer: type[Layer], activation: str) -> type[Layer]:
+        """The layer as the device runs it: in kernels where it and the activation have them."""
         if self.compiler is None:
             return layer
         from engine.cuda.layers import on_device
 
-        return on_device(layer)
+        return on_device(layer, activation)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """An uninitialised array on the device."""

@@ -45,7 +45,7 @@ class MatrixRecurrence(RecurrentLayer):
 
     def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
         h_before = self.arrays.own["h"][:, steps]
-        self.matrix_gradient(h_before, self.a[:, :, steps], self.columns(out["U"]))
+        self.matrix_gradient(h_before, self.grad_a[:, :, steps], self.columns(out["U"]))
 
 
 class GatedRecurrence(MatrixRecurrence):

@@ -124,7 +124,7 @@ def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _Net
 
 def _layer_class(spec: NetworkSpec, backend: Backend | None) -> type[Layer]:
     layer = ARCHITECTURES[spec.kind].layer
-    return layer if backend is None else backend.layer(layer)
+    return layer if backend is None else backend.layer(layer, spec.activation)
 
 
 def parameter_shapes(spec: NetworkSpec) -> dict[str, Shape]:

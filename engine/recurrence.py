@@ -52,7 +52,8 @@ class RecurrentLayer(Layer):
     Attributes:
         states: how many gradients travel back through time beside each other, dL/dh the first.
         one_block: whether all steps are one block, as on a device whose loop is a single kernel.
-        a: x_t W + b, then the pre-activations, then dL/da, (S, G, T, B, H).
+        a: x_t W + b, then the pre-activations, (S, G, T, B, H).
+        grad_a: dL/da, (S, G, T, B, H), written over `a` unless the loop back still needs that.
     """
 
     recurrent: ClassVar[bool] = True
@@ -75,7 +76,7 @@ class RecurrentLayer(Layer):
         self._width = max(1, len(self.gates))
         length, steps = block_length(type(self), spec, cells), spec.time_steps
         self._blocks = [slice(t, min(t + length, steps)) for t in range(0, steps, length)]
-        self.a = self.by_gate(arrays.own["a"])
+        self.a = self.grad_a = self.by_gate(arrays.own["a"])
         #: What sums the parameters' gradients while time is gone back through, None for afterwards.
         self._sums: RunningSums | None = None
         if sums_by_run(spec, cells):
@@ -98,6 +99,10 @@ class RecurrentLayer(Layer):
         Also records the share of saturated units. May use up the block's part of `a`.
         """
 
+    def _loop_factors(self, block: slice) -> tuple[Array, ...]:
+        """`_local_gradients` for the loop back; () where that works them out as it goes."""
+        return self._local_gradients(block)
+
     @abstractmethod
     def _backward_steps(
         self,
@@ -108,11 +113,11 @@ class RecurrentLayer(Layer):
     ) -> None:
         """Run n steps backward through time.
 
-        `local` are views of what `_local_gradients` gave, n steps each. Every array of `states` is
+        `local` are views of what `_loop_factors` gave, n steps each. Every array of `states` is
         (n + 1, ..., B, H) and its last entry the total gradient of the last step. For each step k
-        from the last down, write dL/da over `a` at steps.start + k, and states[.][k] from
+        from the last down, write dL/da to `grad_a` at steps.start + k, and states[.][k] from
         states[.][k + 1]; add external[k - 1] to dL/dh where k > 0. The stack axis S stands where
-        the dots are, and is dropped for a stack of one.
+        the dots are, and is dropped for a stack of one. Steps may be run again.
         """
 
     @abstractmethod
@@ -222,7 +227,7 @@ class RecurrentLayer(Layer):
 
         exponents = np.zeros((self.cells, self.spec.time_steps), dtype=np.int64)
         self._through_time(x, gradient, exponents)
-        grad_a = ScaledGradient(self.a.swapaxes(1, 2), exponents)
+        grad_a = ScaledGradient(self.grad_a.swapaxes(1, 2), exponents)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         below = ScaledGradient(into, grad_p.exponent)
         if into is not None:
@@ -241,9 +246,10 @@ class RecurrentLayer(Layer):
             sizes = self.probe.log2_grad_a
             exponent = self.align(grad_a, sizes, np.zeros_like(sizes), self._scaled_like_a())
             grad_a.exponent = exponent[:, None].repeat(sizes.shape[1], axis=1)
-        rows = ScaledGradient(self._rows(), grad_a.exponent)
+        rows = ScaledGradient(self.grad_a[:, 0], grad_a.exponent)
         if self.gates:
-            self.backend.xp.copyto(self._by_gate_of_rows(rows.data), self.a)
+            rows.data = self._rows()
+            self.backend.xp.copyto(self._by_gate_of_rows(rows.data), self.grad_a)
         result = super()._projection_gradient(rows)
         grad_a.exponent = rows.exponent
         return result
@@ -257,11 +263,15 @@ class RecurrentLayer(Layer):
         for block in self._blocks if by_gate else [slice(None)]:
             rows = part = grad_p[:, block]
             if by_gate:
-                rows = self.shared("slope", (*part.shape[:2], part.shape[3], size))
+                rows = self._spare((*part.shape[:2], part.shape[3], size))
                 xp.copyto(self._by_gate_of_rows(rows).swapaxes(1, 2), part)
             out = into[:, block]
             flat = out.reshape(self.cells, -1, out.shape[-1])
             xp.matmul(rows.reshape(self.cells, -1, size), weight, out=flat)
+
+    def _spare(self, shape: Shape) -> Array:
+        """Room for a block of dL/da once the loop back is done, (S, n, B, G H)."""
+        return self.shared("slope", shape)
 
     def _fill_gradients(
         self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray
@@ -275,7 +285,7 @@ class RecurrentLayer(Layer):
         of_weights = exponent = self.align(grad_a, sizes, met, self._scaled_like_a())
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
-        by_gate = self.a if self.plain else self._by_gate_of_rows(grad_p.data)
+        by_gate = self.grad_a if self.plain else self._by_gate_of_rows(grad_p.data)
         self._sum_gradients(x, by_gate, slice(0, self.spec.time_steps), self.arrays.gradients)
         if self.normaliser is not None:
             self.normaliser.sum_gain()
@@ -305,7 +315,7 @@ class RecurrentLayer(Layer):
         self.matrix_gradient(x[:, steps], grad_p[:, :, steps], self.columns(out["W"]))
         self._recurrent_gradients(steps, out)
         if "b" in out:
-            self.sum_over_samples(self.a[:, :, steps], out["b"])
+            self.sum_over_samples(self.grad_a[:, :, steps], out["b"])
 
     def _add_run(self, x: Array, steps: slice, exponents: Exponents, met: HostArray) -> None:
         """Add to the parameters' gradients what these steps, of one scale, have to add."""
@@ -315,11 +325,11 @@ class RecurrentLayer(Layer):
         # Zeros add nothing, and have no scale.
         if sizes.item(0) == -math.inf and sizes.max() == -math.inf:
             return
-        run = ScaledGradient(self.a[:, :, steps].swapaxes(1, 2), exponents[:, steps])
+        run = ScaledGradient(self.grad_a[:, :, steps].swapaxes(1, 2), exponents[:, steps])
         beside = [part[:, steps] for part in self._scaled_like_a()]
         exponent = self.align(run, sizes, met[:, steps], beside)
         exponents[:, steps] = exponent[:, None]
-        self._sums.add(exponent, partial(self._sum_gradients, x, self.a, steps))
+        self._sums.add(exponent, partial(self._sum_gradients, x, self.grad_a, steps))
 
     def linearise(self, x: Array) -> list[Hop]:
         hops = []
@@ -337,10 +347,10 @@ class RecurrentLayer(Layer):
         return hops or [Hop(_unchanged, _unchanged, size, size, 0)]
 
     def _through_time(self, x: Array, gradient: ScaledGradient, exponents: Exponents) -> None:
-        """Fill a's buffer with dL/da, `exponents` (S, T) with its scales, and the probe."""
+        """Fill `grad_a`, `exponents` (S, T) with its scales, and the probe."""
         import numpy as np
 
-        a, probe, steps = self.a, self.probe, self.spec.time_steps
+        grad_a, probe, steps = self.grad_a, self.probe, self.spec.time_steps
         length = self._blocks[0].stop
         shape = (self.cells, length + 1, *self._step_shape()[1:])
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
@@ -355,7 +365,7 @@ class RecurrentLayer(Layer):
         ahead = length
         for block in reversed(self._blocks):
             start, count = block.start, block.stop - block.start
-            local = self._local_gradients(block)
+            local = self._loop_factors(block)
             for state in states:
                 state[:, count] = state[:, 0] if block.stop < steps else 0.0
             stop, resumed, force = block.stop, False, False
@@ -378,7 +388,8 @@ class RecurrentLayer(Layer):
                     external.steps(low, stop, scale),
                 )
                 points = self._path_gradients(run)
-                measured = [a[:, :, low:stop], *(state[:, 1:] for state in run), *points.values()]
+                of_states = [state[:, 1:] for state in run]
+                measured = [grad_a[:, :, low:stop], *of_states, *points.values()]
                 of_a, *sizes = self._log2_sizes(measured)
                 sizes, of_points = sizes[: len(run)], sizes[len(run) :]
                 size = _largest(sizes)

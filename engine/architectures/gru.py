@@ -34,7 +34,7 @@ class GRULayer(GatedRecurrence):
         plan = plan_matrix_recurrence(cls, spec, input_shape, cells)
         steps, (batch, size) = spec.time_steps, (spec.batch_size, spec.hidden_size)
         plan.own["gates"] = (cells, 3, steps, batch, size)
-        # h U_n + c on the way forward, its gradient on the way back.
+        # h U_n + c, and over it its gradient.
         plan.own["recalled"] = (cells, steps, batch, size)
         for name in ("slope_recalled", "kept"):
             plan.shared[name] = (cells, block_length(cls, spec, cells), batch, size)
@@ -105,12 +105,12 @@ class GRULayer(GatedRecurrence):
         xp = self.backend.xp
         product, multiply, add = xp.matmul, xp.multiply, xp.add
         (slope, to_recalled, z), (grad_h,) = local, states
-        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        grad_a = self.steps_by_gate(self.grad_a[:, :, steps])
         weight, scratch = self.weight(), self.step_scratch()
         # What U_n sees is dL/d(h U_n + c) = r dL/da_n, in dL/da_n's place.
         wide, narrow = weight[..., :2, :, :], weight[..., 2, :, :]
         from_rz, from_n = scratch[..., :2, :, :], scratch[..., 2, :, :]
-        grad_recalled, kept = self.arrays.own["recalled"][:, steps], self._kept(len(slope))
+        grad_recalled, kept = self._grad_recalled()[:, steps], self._kept(len(slope))
         downwards = zip(
             zip(slope, to_recalled, z, strict=True),
             zip(grad_a, grad_a[..., :2, :, :], self.loop(grad_recalled), strict=True),
@@ -145,6 +145,10 @@ class GRULayer(GatedRecurrence):
         met = xp.concatenate([cotangent * part for part in (to_r, to_z, to_recalled)], axis=1)
         return cotangent * z + xp.matmul(met, self.arrays.parameters["U"][0].T)
 
+    def _grad_recalled(self) -> Array:
+        """Room for dL/d(h U_n + c), (S, T, B, H)."""
+        return self.arrays.own["recalled"]
+
     def _kept(self, steps: int) -> Array:
         """Room for z * dL/dh of the steps just run, (S, n, B, H)."""
         return self.shared("kept", (self.cells, steps, *self._step_shape()[1:]))
@@ -153,12 +157,12 @@ class GRULayer(GatedRecurrence):
         return {"kept": self._kept(states[0].shape[1] - 1)}
 
     def _scaled_like_a(self) -> tuple[Array, ...]:
-        return (*super()._scaled_like_a(), self.arrays.own["recalled"])
+        return (*super()._scaled_like_a(), self._grad_recalled())
 
     def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
-        h_before, recalled = (self.arrays.own[name][:, steps] for name in ("h", "recalled"))
+        h_before, grad_recalled = self.arrays.own["h"][:, steps], self._grad_recalled()[:, steps]
         columns = self.columns(out["U"])
-        self.matrix_gradient(h_before, self.a[:, :2, steps], columns[:, :2])
-        self.matrix_gradient(h_before, recalled[:, None], columns[:, 2:])
+        self.matrix_gradient(h_before, self.grad_a[:, :2, steps], columns[:, :2])
+        self.matrix_gradient(h_before, grad_recalled[:, None], columns[:, 2:])
         if "c" in out:
-            self.sum_over_samples(recalled[:, None], out["c"])
+            self.sum_over_samples(grad_recalled[:, None], out["c"])

@@ -86,7 +86,7 @@ class IndRNNLayer(RecurrentLayer):
         return self._push_step(local, cotangent)
 
     def _recurrent_gradients(self, steps: slice, out: Mapping[str, Array]) -> None:
-        h_before, grad_a = self.arrays.own["h"][:, steps], self.a[:, 0, steps]
+        h_before, grad_a = self.arrays.own["h"][:, steps], self.grad_a[:, 0, steps]
         out["u"][...] = self.backend.xp.einsum("stbh,stbh->sh", h_before, grad_a)
 
     def _repeated(self) -> Array:

@@ -98,7 +98,7 @@ class LSTMLayer(GatedRecurrence):
         slope, slope_c, forget = local
         # kept[k + 1] is what c receives from the step after; what comes through h joins here.
         grad_h, kept = states
-        grad_a = self.steps_by_gate(self.a[:, :, steps])
+        grad_a = self.steps_by_gate(self.grad_a[:, :, steps])
         weight, scratch = self.weight(), self.step_scratch()
         total = self.loop(self._grad_c(len(slope)))
         downwards = zip(

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from engine.activations import Activation
 from engine.cuda.kernels import has_formula, read
+from engine.layer import SATURATION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array, ArrayModule
     from engine.cuda.compiler import Compiler
 
@@ -42,3 +45,19 @@ class FusedActivation(Activation):
 def fused(activation: Activation, compiler: Compiler) -> Activation:
     """The activation in single kernels; as it is, operation by operation, without a formula."""
     return FusedActivation(activation, compiler) if has_formula(activation) else activation
+
+
+@cache
+def saturated(activation: Activation, compiler: Compiler) -> Callable[..., object]:
+    """A kernel (a, h, flat) that marks where a unit is saturated, `flat` being booleans.
+
+    For an activation with a formula.
+    """
+    name, bound = activation.name, SATURATION * activation.max_slope
+    return compiler.elementwise(
+        "T a, T h",
+        "bool flat",
+        f"flat = fabs(slope_{name}(a, h)) < T({bound!r})",
+        f"nablascope_flat_{name}",
+        read("activations.cuh"),
+    )

@@ -53,11 +53,40 @@ extern "C" __global__ void __launch_bounds__(1024) gru_forward(
     }
 }
 
-// From the last step down: dL/da = its slope times dL/dh_t, grad_recalled = to_recalled dL/dh_t;
-// dL/dh_{t-1} = kept + what comes through U + its external part, kept = z dL/dh_t. transposed is
-// U^T, (S, 3 H, H), whose part n meets grad_recalled; grad_h starts one step before the others.
+// What one unit's step left behind; `before` is h_{t-1}.
+struct GruStep {
+    real sum[3], gate[3], recalled, before;
+};
+
+__device__ inline GruStep gru_step(
+    whole t, Place place, Steps a, Steps gates, Steps recalled, Steps h) {
+    const real *a_t = place(a) + t * a.step, *gates_t = place(gates) + t * gates.step;
+    GruStep step;
+#pragma unroll
+    for (int g = 0; g < 3; ++g) {
+        step.sum[g] = a_t[g * a.gate];
+        step.gate[g] = gates_t[g * gates.gate];
+    }
+    step.recalled = place(recalled)[t * recalled.step];
+    step.before = place(h)[t * h.step];
+    return step;
+}
+
+// One unit's step back from dL/dh_t: dL/da by gate; returns the gradient of what is recalled.
+__device__ inline real gru_unit_back(const GruStep &step, real grad, real grad_a[3]) {
+    real r = step.gate[0], z = step.gate[1], n = step.gate[2];
+    real to_n = slope_tanh(step.sum[2], n) * (real(1) - z);
+    grad_a[0] = grad * (slope_sigmoid(step.sum[0], r) * (step.recalled * to_n));
+    grad_a[1] = grad * (slope_sigmoid(step.sum[1], z) * (step.before - n));
+    grad_a[2] = grad * to_n;
+    return grad * (r * to_n);
+}
+
+// From the last step down: gradients as above; dL/dh_{t-1} = kept + what comes through U + its
+// external part, kept = z dL/dh_t. transposed is U^T, (S, 3 H, H), whose part n meets
+// grad_recalled; h and grad_h start one step before the others.
 extern "C" __global__ void __launch_bounds__(1024) gru_backward(
-    const real *__restrict__ transposed, Steps slope, Steps to_recalled, Steps update,
+    const real *__restrict__ transposed, Steps a, Steps gates, Steps recalled, Steps h,
     Steps grad_a, Steps grad_recalled, Steps kept, Steps grad_h, Steps external, Sizes sizes) {
     ROOM
     int units = sizes.units;
@@ -65,34 +94,36 @@ extern "C" __global__ void __launch_bounds__(1024) gru_backward(
     Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     transposed += place.cell * 3 * units * units;
-    const real *slope_t = place(slope);
-    const real *to_recalled_t = place(to_recalled);
-    const real *update_t = place(update);
     const real *part_t = place(external);
     real *grad_a_t = place(grad_a), *kept_t = place(kept);
     real *grad_recalled_t = place(grad_recalled);
     real *grad_h_t = place(grad_h);
     real grad = leads ? grad_h_t[sizes.steps * grad_h.step] : real(0);
+    GruStep step;
+    if (leads) step = gru_step(sizes.steps - 1, place, a, gates, recalled, h);
     for (whole t = sizes.steps - 1; t >= 0; --t) {
-        real rest = 0;
+        real rest = 0, part = 0;
         if (leads) {
-            real through_n = grad * to_recalled_t[t * to_recalled.step];
+            real local[3], through_n = gru_unit_back(step, grad, local);
             grad_recalled_t[t * grad_recalled.step] = through_n;
 #pragma unroll
             for (int g = 0; g < 3; ++g) {
-                real local = grad * slope_t[t * slope.step + g * slope.gate];
-                grad_a_t[t * grad_a.step + g * grad_a.gate] = local;
-                vector[g * units + threadIdx.x] = g == 2 ? through_n : local;
+                grad_a_t[t * grad_a.step + g * grad_a.gate] = local[g];
+                vector[g * units + threadIdx.x] = g == 2 ? through_n : local[g];
             }
-            rest = grad * update_t[t * update.step];
+            rest = grad * step.gate[1];
             kept_t[t * kept.step] = rest;
-            if (external.data && t > 0) rest += part_t[(t - 1) * external.step];
+            if (t > 0) {
+                // Asked for before the product, it is there after it.
+                step = gru_step(t - 1, place, a, gates, recalled, h);
+                if (external.data) part = part_t[(t - 1) * external.step];
+            }
         }
         __syncthreads();
         multiply<1>(transposed, 0, vector, 3 * units, units, shares);
         __syncthreads();
         if (leads) {
-            grad = gather(shares, 0, 1, units) + rest;
+            grad = gather(shares, 0, 1, units) + (rest + part);
             grad_h_t[t * grad_h.step] = grad;
         }
     }
@@ -125,7 +156,7 @@ extern "C" __global__ void gru_forward_step(
 }
 
 extern "C" __global__ void gru_backward_step(
-    real *rows, const real *through_u, Steps slope, Steps to_recalled, Steps update, Steps grad_a,
+    real *rows, const real *through_u, Steps a, Steps gates, Steps recalled, Steps h, Steps grad_a,
     Steps grad_recalled, Steps kept, Steps grad_h, Steps external, whole t, Sizes sizes) {
     Place place;
     if (!lone(sizes, place)) return;
@@ -134,15 +165,14 @@ extern "C" __global__ void gru_backward_step(
     real grad = total_at(t + 1, place, grad_h, external, through_u, rest, sizes);
     if (t < 0) return;
     rows += in_rows(place, sizes, 3);
-    const real *slope_t = place(slope) + t * slope.step;
+    GruStep step = gru_step(t, place, a, gates, recalled, h);
     real *grad_a_t = place(grad_a) + t * grad_a.step;
-    real through_n = grad * place(to_recalled)[t * to_recalled.step];
+    real local[3], through_n = gru_unit_back(step, grad, local);
 #pragma unroll
     for (int g = 0; g < 3; ++g) {
-        real local = grad * slope_t[g * slope.gate];
-        grad_a_t[g * grad_a.gate] = local;
-        rows[g * sizes.units] = g == 2 ? through_n : local;
+        grad_a_t[g * grad_a.gate] = local[g];
+        rows[g * sizes.units] = g == 2 ? through_n : local[g];
     }
     place(grad_recalled)[t * grad_recalled.step] = through_n;
-    *kept_t = grad * place(update)[t * update.step];
+    *kept_t = grad * step.gate[1];
 }

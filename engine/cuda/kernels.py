@@ -37,7 +37,8 @@ def has_formula(activation: Activation) -> bool:
 def source(name: str, real: str, activation: str) -> str:
     """A whole source: `name` with all it needs in front, for `real` float or double."""
     needed = [read(part) for part in ("activations.cuh", "recurrence.cuh", "product.cuh", name)]
-    return "\n".join([f"typedef {real} real;", f"#define PHI phi_{activation}", *needed])
+    chosen = [f"#define PHI phi_{activation}", f"#define SLOPE slope_{activation}"]
+    return "\n".join([f"typedef {real} real;", *chosen, *needed])
 
 
 class TimeLoop:

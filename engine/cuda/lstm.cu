@@ -51,12 +51,45 @@ extern "C" __global__ void __launch_bounds__(1024) lstm_forward(
     }
 }
 
-// From the last step down: dL/dc_t = slope_c dL/dh_t + what f_{t+1} kept of dL/dc_{t+1}; dL/da of
-// i, f, g is its slope times dL/dc_t, that of o its slope times dL/dh_t; dL/dh_{t-1} = dL/da_t U^T
-// + its external part. transposed is U^T, (S, 4 H, H); grad_h and kept start one step before the
-// others.
+// What one unit's step left behind; `before` is c_{t-1}.
+struct LstmStep {
+    real sum[4], gate[4], before, c, tanh_c;
+};
+
+__device__ inline LstmStep lstm_step(
+    whole t, Place place, Steps a, Steps gates, Steps c, Steps tanh_c) {
+    const real *a_t = place(a) + t * a.step, *gates_t = place(gates) + t * gates.step;
+    const real *c_t = place(c) + t * c.step;
+    LstmStep step;
+#pragma unroll
+    for (int g = 0; g < 4; ++g) {
+        step.sum[g] = a_t[g * a.gate];
+        step.gate[g] = gates_t[g * gates.gate];
+    }
+    step.before = *c_t;
+    step.c = c_t[c.step];
+    step.tanh_c = place(tanh_c)[t * tanh_c.step];
+    return step;
+}
+
+// One unit's step back from dL/dh_t, and from dL/dc_t as far as it came through f_{t+1}: dL/da by
+// gate; returns the total dL/dc_t.
+__device__ inline real lstm_unit_back(
+    const LstmStep &step, real grad, real carried, real grad_a[4]) {
+    real i = step.gate[0], f = step.gate[1], g = step.gate[2], o = step.gate[3];
+    real total = grad * (slope_tanh(step.c, step.tanh_c) * o) + carried;
+    grad_a[0] = total * (slope_sigmoid(step.sum[0], i) * g);
+    grad_a[1] = total * (slope_sigmoid(step.sum[1], f) * step.before);
+    grad_a[2] = total * (slope_tanh(step.sum[2], g) * i);
+    grad_a[3] = grad * (slope_sigmoid(step.sum[3], o) * step.tanh_c);
+    return total;
+}
+
+// From the last step down: dL/da and dL/dc as above, what f_t keeps of dL/dc_t, and dL/dh_{t-1} =
+// dL/da_t U^T + its external part. transposed is U^T, (S, 4 H, H); c, grad_h and kept start one
+// step before the others.
 extern "C" __global__ void __launch_bounds__(1024) lstm_backward(
-    const real *__restrict__ transposed, Steps slope, Steps slope_c, Steps forget, Steps grad_a,
+    const real *__restrict__ transposed, Steps a, Steps gates, Steps c, Steps tanh_c, Steps grad_a,
     Steps grad_c, Steps grad_h, Steps kept, Steps external, Sizes sizes) {
     ROOM
     int units = sizes.units;
@@ -64,28 +97,30 @@ extern "C" __global__ void __launch_bounds__(1024) lstm_backward(
     Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     transposed += place.cell * 4 * units * units;
-    const real *slope_t = place(slope);
-    const real *slope_c_t = place(slope_c);
-    const real *forget_t = place(forget);
     const real *part_t = place(external);
     real *grad_a_t = place(grad_a), *grad_c_t = place(grad_c);
     real *grad_h_t = place(grad_h), *kept_t = place(kept);
     real grad = leads ? grad_h_t[sizes.steps * grad_h.step] : real(0);
     real carried = leads ? kept_t[sizes.steps * kept.step] : real(0);
+    LstmStep step;
+    if (leads) step = lstm_step(sizes.steps - 1, place, a, gates, c, tanh_c);
     for (whole t = sizes.steps - 1; t >= 0; --t) {
         real part = 0;
         if (leads) {
-            real total = grad * slope_c_t[t * slope_c.step] + carried;
+            real local[4], total = lstm_unit_back(step, grad, carried, local);
             grad_c_t[t * grad_c.step] = total;
 #pragma unroll
             for (int g = 0; g < 4; ++g) {
-                real local = (g == 3 ? grad : total) * slope_t[t * slope.step + g * slope.gate];
-                grad_a_t[t * grad_a.step + g * grad_a.gate] = local;
-                vector[g * units + threadIdx.x] = local;
+                grad_a_t[t * grad_a.step + g * grad_a.gate] = local[g];
+                vector[g * units + threadIdx.x] = local[g];
             }
-            carried = total * forget_t[t * forget.step];
+            carried = total * step.gate[1];
             kept_t[t * kept.step] = carried;
-            if (external.data && t > 0) part = part_t[(t - 1) * external.step];
+            if (t > 0) {
+                // Asked for before the product, it is there after it.
+                step = lstm_step(t - 1, place, a, gates, c, tanh_c);
+                if (external.data) part = part_t[(t - 1) * external.step];
+            }
         }
         __syncthreads();
         multiply<1>(transposed, 0, vector, 4 * units, units, shares);
@@ -116,21 +151,18 @@ extern "C" __global__ void lstm_forward_step(
 }
 
 extern "C" __global__ void lstm_backward_step(
-    real *rows, const real *through_u, Steps slope, Steps slope_c, Steps forget, Steps grad_a,
+    real *rows, const real *through_u, Steps a, Steps gates, Steps c, Steps tanh_c, Steps grad_a,
     Steps grad_c, Steps grad_h, Steps kept, Steps external, whole t, Sizes sizes) {
     Place place;
     if (!lone(sizes, place)) return;
     real grad = total_at(t + 1, place, grad_h, external, through_u, 0, sizes);
     if (t < 0) return;
     rows += in_rows(place, sizes, 4);
-    const real *slope_t = place(slope) + t * slope.step;
+    LstmStep step = lstm_step(t, place, a, gates, c, tanh_c);
     real *grad_a_t = place(grad_a) + t * grad_a.step, *kept_t = place(kept) + t * kept.step;
-    real total = grad * place(slope_c)[t * slope_c.step] + kept_t[kept.step];
+    real local[4], total = lstm_unit_back(step, grad, kept_t[kept.step], local);
 #pragma unroll
-    for (int g = 0; g < 4; ++g) {
-        real local = (g == 3 ? grad : total) * slope_t[g * slope.gate];
-        grad_a_t[g * grad_a.gate] = rows[g * sizes.units] = local;
-    }
+    for (int g = 0; g < 4; ++g) grad_a_t[g * grad_a.gate] = rows[g * sizes.units] = local[g];
     place(grad_c)[t * grad_c.step] = total;
-    *kept_t = total * place(forget)[t * forget.step];
+    *kept_t = total * step.gate[1];
 }

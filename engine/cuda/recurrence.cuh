@@ -1,4 +1,4 @@
-// What the time loops share. `real` is float or double, PHI one of the activations.
+// What the time loops share. `real` is float or double, PHI an activation and SLOPE its slope.
 
 typedef long long whole;
 
@@ -7,7 +7,6 @@ typedef long long whole;
 struct Steps {
     real *data;
     whole cell, step, gate, sample;
-
 };
 
 struct Sizes {

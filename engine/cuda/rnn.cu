@@ -27,28 +27,34 @@ extern "C" __global__ void __launch_bounds__(1024) rnn_forward(
     }
 }
 
-// dL/da_t = phi' dL/dh_t, dL/dh_{t-1} = dL/da_t U^T + its external part, from the last step down.
-// transposed is U^T, (S, H, H); grad_h starts one step before the others.
+// From the last step down: dL/da_t = phi'(a_t) dL/dh_t, dL/dh_{t-1} = dL/da_t U^T + its external
+// part. transposed is U^T, (S, H, H); grad_h starts one step before the others.
 extern "C" __global__ void __launch_bounds__(1024) rnn_backward(
-    const real *__restrict__ transposed, Steps slope, Steps grad_a, Steps grad_h, Steps external,
-    Sizes sizes) {
+    const real *__restrict__ transposed, Steps a, Steps h, Steps grad_a, Steps grad_h,
+    Steps external, Sizes sizes) {
     ROOM
     int units = sizes.units;
     real *vector = (real *)room, *shares = vector + units;
     Place place = together(sizes);
     bool leads = threadIdx.y == 0;
     transposed += place.cell * units * units;
-    const real *slope_t = place(slope);
-    const real *part_t = place(external);
+    const real *a_t = place(a), *h_t = place(h), *part_t = place(external);
     real *grad_a_t = place(grad_a), *grad_h_t = place(grad_h);
+    whole last = sizes.steps - 1;
     real grad = leads ? grad_h_t[sizes.steps * grad_h.step] : real(0);
-    for (whole t = sizes.steps - 1; t >= 0; --t) {
+    real sum = leads ? a_t[last * a.step] : real(0), after = leads ? h_t[last * h.step] : real(0);
+    for (whole t = last; t >= 0; --t) {
         real part = 0;
         if (leads) {
-            real local = grad * slope_t[t * slope.step];
+            real local = grad * SLOPE(sum, after);
             grad_a_t[t * grad_a.step] = local;
             vector[threadIdx.x] = local;
-            if (external.data && t > 0) part = part_t[(t - 1) * external.step];
+            if (t > 0) {
+                // Asked for before the product, it is there after it.
+                sum = a_t[(t - 1) * a.step];
+                after = h_t[(t - 1) * h.step];
+                if (external.data) part = part_t[(t - 1) * external.step];
+            }
         }
         __syncthreads();
         multiply<1>(transposed, 0, vector, units, units, shares);
@@ -71,12 +77,12 @@ extern "C" __global__ void rnn_forward_step(
 }
 
 extern "C" __global__ void rnn_backward_step(
-    real *rows, const real *through_u, Steps slope, Steps grad_a, Steps grad_h, Steps external,
-    whole t, Sizes sizes) {
+    real *rows, const real *through_u, Steps a, Steps h, Steps grad_a, Steps grad_h,
+    Steps external, whole t, Sizes sizes) {
     Place place;
     if (!lone(sizes, place)) return;
     real grad = total_at(t + 1, place, grad_h, external, through_u, 0, sizes);
     if (t < 0) return;
-    real local = grad * place(slope)[t * slope.step];
+    real local = grad * SLOPE(place(a)[t * a.step], place(h)[t * h.step]);
     place(grad_a)[t * grad_a.step] = rows[in_rows(place, sizes, 1)] = local;
 }

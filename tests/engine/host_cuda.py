@@ -129,11 +129,15 @@ class HostCompiler(Compiler):
         return 1
 
     def elementwise(self, inputs, outputs, operation, name, preamble):
-        read, written = (
-            [word.split()[1] for word in words.split(",")] for words in (inputs, outputs)
-        )
-        lines = [f"T {word} = ((T *)at[{i}])[i];" for i, word in enumerate(read)]
-        lines += [f"T &{word} = ((T *)at[{len(read) + i}])[i];" for i, word in enumerate(written)]
+        read, written = (words.split(",") for words in (inputs, outputs))
+        lines = [
+            f"{kind} {name} = (({kind} *)at[{i}])[i];"
+            for i, (kind, name) in enumerate(map(str.split, read))
+        ]
+        lines += [
+            f"{kind} &{name} = (({kind} *)at[{len(read) + i}])[i];"
+            for i, (kind, name) in enumerate(map(str.split, written))
+        ]
         text = LOOP.format(preamble=preamble, declared=" ".join(lines), operation=operation)
 
         def run(*arrays):
@@ -142,7 +146,8 @@ class HostCompiler(Compiler):
             targets = plain[len(read) :]
             (shape,) = {array.shape for array in plain}
             copies = [np.array(array, order="C") for array in plain]
-            (width,) = {array.itemsize for array in plain}
+            (width,) = {array.itemsize for array in plain[: len(read)]}
+            assert [array.dtype == bool for array in targets] == ["bool" in one for one in written]
             at = (ctypes.c_void_p * len(copies))(*(copy.ctypes.data for copy in copies))
             getattr(library(text), f"run{width}")(ctypes.c_longlong(int(np.prod(shape))), at)
             for target, copy in zip(targets, copies[len(read) :], strict=True):

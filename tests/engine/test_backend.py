@@ -272,15 +272,17 @@ def test_host_and_device_are_kept_apart(monkeypatch, kind, changes, cells):
     compare_with_the_cpu(kind, changes, "float64", cells)
 
 
-def compare_with_the_cpu(kind, changes, dtype, cells):
-    """Frames and gradients on the device cuda are those of the CPU."""
-    spec = small_spec(kind, dtype=dtype, **changes)
-    # The last one's gradients leave the window and carry exponents.
-    inits = [
-        InitSpec(bias_scale=0.2, seed=1),
-        InitSpec(recurrent_scale=2.0, seed=2),
-        InitSpec(weight_scale=1e-6, recurrent_scale=1e-6, seed=3),
-    ][:cells]
+#: The last one's gradients leave the window and carry exponents.
+INITS = [
+    InitSpec(bias_scale=0.2, seed=1),
+    InitSpec(recurrent_scale=2.0, seed=2),
+    InitSpec(weight_scale=1e-6, recurrent_scale=1e-6, seed=3),
+]
+
+
+def compare_with_the_cpu(kind, changes, dtype, cells, inits=INITS):
+    """Frames and gradients on the device cuda are those of the CPU, for the first of `inits`."""
+    spec, inits = small_spec(kind, dtype=dtype, **changes), inits[:cells]
     cpu, gpu = (build(spec, *inits, device=device) for device in ("cpu", "cuda"))
     x, target = problem(spec, cells=cells)
     there = gpu.backend.asarray(x), gpu.backend.asarray(target)

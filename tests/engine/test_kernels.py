@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 from engine.activations import ACTIVATIONS, Activation
 from engine.architectures import ARCHITECTURES
 from engine.backend import open_backend
-from engine.cuda.activations import fused
+from engine.cuda.activations import FusedActivation, fused
 from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
+from engine.cuda.layers import DeviceLayer
 from engine.magnitude import log2_rms, log2_rms_of_all
+from engine.network import Network, workspace_bytes
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
 from tests.engine.host_cuda import host_compiler  # noqa: F401
 from tests.engine.support import CONNECTED, KINDS, build, frame_of, problem, small_spec
-from tests.engine.test_backend import compare_with_the_cpu
+from tests.engine.test_backend import agree, compare_with_the_cpu
+from tests.engine.test_memory import traced
 
 RECURRENT = [entry for entry in CONNECTED if ARCHITECTURES[entry.values[0]].recurrent]
 RECURRENT += [pytest.param(kind, {"bias": False}, id=f"{kind}-no-bias") for kind in KINDS[2:]]
@@ -63,6 +67,18 @@ def test_gradients_that_leave_the_window(device, kind, dtype):
     compare_with_the_cpu(kind, {"time_steps": 67, "depth": 2, "batch_size": 2}, dtype, 3)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 30.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "lstm", "gru"])
+def test_a_net_alone_whose_gradients_leave_the_window(device, kind, dtype, scale):
+    """Steps run again need their pre-activations, while sums of others have begun."""
+    # What saturates a little differently goes another way altogether.
+    chaos = kind in ("lstm", "gru") and scale > 1.0
+    changes = {"time_steps": 40, "depth": 2, "activation": "linear"}
+    inits = [InitSpec(recurrent_scale=1e-2 if chaos else scale, weight_scale=0.1, seed=2)]
+    compare_with_the_cpu(kind, changes, dtype, 1, inits)
+
+
 @pytest.mark.parametrize("kind", ["indrnn", "irnn"])
 def test_a_forward_pass_that_overflows(device, kind):
     """ReLU must not make a zero of nan."""
@@ -77,6 +93,43 @@ def test_a_forward_pass_that_overflows(device, kind):
     before = slice(None), slice(true.overflow.step - 1)
     np.testing.assert_allclose(found.activation_rms[before], true.activation_rms[before], rtol=1e-3)
     assert np.isnan(found.log10_grad_h).all()
+
+
+@pytest.mark.parametrize("statistics", [False, True])
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "irnn", "lstm", "gru"])
+def test_slopes_are_worked_out_in_the_loop(device, kind, statistics, monkeypatch):
+    """No kernel of their own runs over the field before the loop back."""
+    spec = small_spec(kind)
+    found = []
+    for place in ("cpu", "cuda"):
+        network = build(spec, device=place)
+        given = map(network.backend.asarray, problem(spec))
+        found.append(asdict(network.evaluate(*given, statistics=statistics)))
+        monkeypatch.setattr(FusedActivation, "slope", None)
+    agree(found[1], found[0], 1e-10)
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "gelu", "selu"])
+def test_shares_of_saturated_units(device, activation):
+    """Of slopes that are 0 or 1, that are never negative, that may be, and that exceed 1."""
+    compare_with_the_cpu("indrnn", {"activation": activation}, "float32", 3)
+
+
+def test_an_activation_without_a_formula_has_no_loop_in_a_kernel(device, monkeypatch):
+    monkeypatch.setattr("engine.cuda.layers.has_formula", lambda activation: False)
+    assert not isinstance(build(small_spec("rnn"), device="cuda").layers[0], DeviceLayer)
+    compare_with_the_cpu("rnn", {}, "float64", 1)
+
+
+@pytest.mark.parametrize("kind", ["indrnn", "rnn", "lstm", "gru"])
+def test_the_workspace_is_as_announced(host_compiler, kind):  # noqa: F811
+    backend = DeviceBackend("float32", host_compiler)
+    spec = small_spec(kind, time_steps=800, hidden_size=32, batch_size=16, dtype="float32")
+    given = sum(array.nbytes for array in problem(spec))
+    # What a first one imports and reads is no workspace.
+    Network(spec, [InitSpec()], backend)
+    _, kept, _ = traced(lambda: Network(spec, [InitSpec()], backend))
+    assert kept + given == pytest.approx(workspace_bytes(spec, backend=backend), rel=0.02)
 
 
 @pytest.mark.gpu
