@@ -30,6 +30,7 @@ class Activation(ABC):
         max_slope: sup |phi'(a)| over all a.
         monotone: whether phi' >= 0 everywhere.
         flat_where_zero: whether phi' is 0 exactly where phi is, and 1 elsewhere.
+        invertible: whether phi(a) mostly tells phi'(a), so that `slope_from_output` is worth a try.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Activation(ABC):
     max_slope: float
     monotone: bool = True
     flat_where_zero: bool = False
+    invertible: bool = False
 
     @abstractmethod
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
@@ -54,6 +56,13 @@ class Activation(ABC):
         `a` may be overwritten: nothing reads a pre-activation after its slope is known.
         """
 
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
+        """Write phi'(a) to `out`, given h = phi(a) alone; False where that is not exact enough.
+
+        Then `out` holds something else, and `slope` is what to call.
+        """
+        return False
+
 
 ACTIVATIONS: Registry[Activation] = Registry()
 
@@ -67,24 +76,36 @@ def _sigmoid(xp: ArrayModule, a: Array, out: Array) -> None:
     xp.divide(1.0, out, out=out)
 
 
+def _smallest(values: Array) -> float:
+    # NumPy starts several times quicker on its place, for which it would copy what has gaps.
+    return float(values.item(values.argmin()) if values.flags.forc else values.min())
+
+
 class Sigmoid(Activation):
     name = "sigmoid"
     title = "sigmoid"
     formula = "1 / (1 + exp(-a))"
     max_slope = 0.25
+    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         _sigmoid(xp, a, out)
 
-    def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
         xp.subtract(1.0, h, out=out)
-        if not float(out.min()) < _CANCELLATION:
-            xp.multiply(out, h, out=out)
+        if _smallest(out) < _CANCELLATION:
+            return False
+        xp.multiply(out, h, out=out)
+        return True
+
+    def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
+        if self.slope_from_output(xp, h, out):
             return
         # With z = exp(-|a|) and m = max(h, 1 - h) = 1 / (1 + z): phi' = z m^2, no cancellation.
         xp.abs(a, out=a)
         xp.multiply(a, -1.0, out=a)
         xp.exp(a, out=a)
+        xp.subtract(1.0, h, out=out)
         xp.maximum(out, h, out=out)
         xp.multiply(out, out, out=out)
         xp.multiply(out, a, out=out)
@@ -95,6 +116,7 @@ class Tanh(Activation):
     title = "tanh"
     formula = "tanh(a)"
     max_slope = 1.0
+    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.tanh(a, out=out)
@@ -103,10 +125,13 @@ class Tanh(Activation):
         stepper: Callable[..., object] = xp.tanh
         return stepper
 
-    def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
         xp.multiply(h, h, out=out)
         xp.subtract(1.0, out, out=out)
-        if not float(out.min()) < _CANCELLATION:
+        return not _smallest(out) < _CANCELLATION
+
+    def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
+        if self.slope_from_output(xp, h, out):
             return
         # With z = exp(-2|a|): sech^2(a) = z (1 + |h|)^2, no cancellation.
         xp.abs(a, out=a)
@@ -124,6 +149,7 @@ class ReLU(Activation):
     formula = "max(a, 0)"
     max_slope = 1.0
     flat_where_zero = True
+    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         # NumPy's maximum of two arrays is over twice as fast as that of an array and a number.
@@ -132,6 +158,10 @@ class ReLU(Activation):
 
     def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[..., object]:
         return partial(xp.maximum, zeros)
+
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
+        xp.greater(h, 0.0, out=out)
+        return True
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.greater(a, 0.0, out=out)
@@ -143,10 +173,16 @@ class LeakyReLU(Activation):
     formula = "a if a > 0 else 0.01 a"
     max_slope = 1.0
     leak: ClassVar[float] = 0.01
+    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.multiply(a, self.leak, out=out)
         xp.maximum(out, a, out=out)
+
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
+        # h has a's sign, but where 0.01 a underflows.
+        self.slope(xp, h, h, out)
+        return True
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.greater(a, 0.0, out=out)
@@ -271,9 +307,14 @@ class Linear(Activation):
     title = "linear"
     formula = "a"
     max_slope = 1.0
+    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.copyto(out, a)
+
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
+        out.fill(1.0)
+        return True
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         out.fill(1.0)

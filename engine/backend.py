@@ -10,6 +10,7 @@ import itertools
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from engine.errors import DeviceError
 from engine.host import cgroup_headroom, cpu_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -109,18 +110,17 @@ class Backend(ABC):
         """`values` on the device, in the backend's dtype."""
         return self.xp.asarray(values, dtype=self.dtype)
 
-    def product(self, x: Array, y: Array, out: Array) -> None:
-        """Write x y to `out`, stacks of matrices (S, N, M)."""
+    def product(self, x: Array, y: Array, out: Array) -> Callable[[], object]:
+        """What writes x y to `out`, stacks of matrices (S, N, M), each time it is called."""
         if len(out) == 1 and x[0].flags.forc and y[0].flags.forc:
             # For a stack of one, the method starts quickest; what has gaps it would copy.
-            x[0].dot(y[0], out[0])
-        else:
-            self.xp.matmul(x, y, out=out)
+            return partial(x[0].dot, y[0], out[0])
+        return partial(self.xp.matmul, x, y, out=out)
 
     def transposed_product(self, x: Array, y: Array, out: Array) -> None:
         """Write x^T y to `out`, stacks of matrices with at least one axis in front."""
         if out.ndim == 3:
-            self.product(x.swapaxes(-1, -2), y, out)
+            self.product(x.swapaxes(-1, -2), y, out)()
             return
         if self.compiler is None or len(out) > 1:
             self.xp.matmul(x.swapaxes(-1, -2), y, out=out)
@@ -182,7 +182,7 @@ class NumPyBackend(Backend):
         return result
 
     def sum_all_squares(self, array: Array) -> float:
-        row = array.reshape(-1)
+        row = array.ravel()
         return float(row.dot(row))
 
     def put_share(self, mask: Array, out: HostArray) -> None:

@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 def plan_skip(recurrent: bool, plan: LayerPlan, input_shape: Shape) -> None:
     """Add to a layer's plan what a residual network keeps for it."""
-    shape = plan.own["a"]
     if recurrent:
-        plan.shared["stream"] = plan.shared["grad_p"] = shape
+        plan.shared["stream"] = plan.shared["grad_p"] = plan.own["a"]
     elif input_shape == plan.output_shape:
         # Slopes are computed from phi(a), which h no longer is.
-        plan.own["phi"] = plan.own["h"]
-        plan.shared["branch"] = shape
+        plan.own["phi"] = plan.shared["branch"] = plan.own["h"]
 
 
 class SkipStream:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.layer import Layer, Shape, sum_over_samples
+from engine.activations import ACTIVATIONS
+from engine.layer import Layer, Shape, mask_shape, sum_over_samples
 from engine.linearisation import Hop
 from engine.magnitude import ScaledGradient, add_scaled, put_log2_rms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array, HostArray
     from engine.backend import Backend
     from engine.layer import Arrays
@@ -24,17 +27,35 @@ if TYPE_CHECKING:
 
 
 class FeedForwardLayer(Layer):
-    """A layer crossed once: a subclass writes the linear map and its two transposes."""
+    """A layer crossed once: a subclass writes the linear map and its two transposes.
+
+    Attributes:
+        keeps_pre_activation: whether every layer keeps its own a. Otherwise those whose slopes h
+            tells share one, which stays in cache, and compute it again where they saturate.
+    """
 
     recurrent: ClassVar[bool] = False
+    keeps_pre_activation: ClassVar[bool] = False
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         # Views that every pass needs, made once: deep nets of small layers notice.
-        a = arrays.own["a"]
-        self._rows = a.reshape(cells, -1, a.shape[-1])
-        self._slope = arrays.scratch("slope", a.shape)
-        self._bias = arrays.parameters["b"][:, None] if "b" in arrays.parameters else None
+        shape = arrays.own["h"].shape
+        self._a = arrays.own["a"] if "a" in arrays.own else arrays.scratch("a", shape)
+        self._rows = self._a.reshape(cells, -1, shape[-1])
+        self._slope = arrays.scratch("slope", shape)
+        # Where nothing lies between a and x W, their gradients are one, in the slope's place.
+        self._grad_p = self._slope if self.plain else arrays.scratch("grad_p", shape)
+        self._into: Array | None = None
+        self._bias: Array | None = None
+        if "b" in arrays.parameters:
+            self._bias, ones = arrays.parameters["b"][:, None], arrays.shared["ones"]
+            if cells == 1:
+                # Two axes start quicker than three.
+                self._rows, self._bias = self._rows[0], self._bias[0]
+            self._fill_bias_gradient = sum_over_samples(
+                backend, ones, self._slope, arrays.gradients["b"]
+            )
         if spec.residual:
             # nan stays where no gradient is passed on: in the first layer.
             self.probe.log2_path["branch"].fill(math.nan)
@@ -45,41 +66,60 @@ class FeedForwardLayer(Layer):
         return (*cls.path, *projection, *(("branch",) if spec.residual else ()))
 
     @abstractmethod
-    def _linear(self, x: Array, out: Array) -> None:
-        """Write W x to `out`; x is (S, B, *input_shape), out (S, B, *output_shape)."""
+    def _linear(self, x: Array, out: Array) -> Callable[[], object]:
+        """What writes W x to `out`; x is (S, B, *input_shape), out (S, B, *output_shape)."""
 
     @abstractmethod
-    def _linear_backward(self, gradient: Array, out: Array) -> None:
-        """Write W^T gradient, shaped like x, to `out`."""
+    def _linear_backward(self, gradient: Array, out: Array) -> Callable[[], object]:
+        """What writes W^T gradient, shaped like x, to `out`."""
 
     @abstractmethod
-    def _weight_gradient(self, x: Array, gradient: Array) -> None:
-        """Fill the gradient of W from dL/da."""
+    def _weight_gradient(self, x: Array, gradient: Array) -> Callable[[], object]:
+        """What fills the gradient of W from dL/da."""
 
     def forward(self, x: Array) -> Array:
-        xp, a, h = self.backend.xp, self.arrays.own["a"], self.arrays.own["h"]
+        xp, h = self.backend.xp, self.arrays.own["h"]
         phi = self.arrays.own.get("phi", h)
-        self._linear(x[:, 0], a[:, 0])
-        self._project(a)
-        if self._bias is not None:
-            xp.add(self._rows, self._bias, out=self._rows)
-        self.activation.forward(xp, a, phi)
+        self._affine(x)
+        self.activation.forward(xp, self._a, phi)
         if phi is not h:
             xp.add(phi, x, out=h)
         self._probe_activations(h, phi, slice(0, 1))
         return h
 
+    def _affine(self, x: Array) -> None:
+        """Compute a from what the layer reads."""
+        (self._apply if x is self.reads else self._linear(x[:, 0], self._a[:, 0]))()
+        self._project(self._a)
+        if self._bias is not None:
+            self.backend.xp.add(self._rows, self._bias, out=self._rows)
+
+    @cached_property
+    def _apply(self) -> Callable[[], object]:
+        return self._linear(self.reads[:, 0], self._a[:, 0])
+
+    @cached_property
+    def _fill(self) -> Callable[[], object]:
+        return self._weight_gradient(self.reads[:, 0], self._grad_p[:, 0])
+
+    def _slopes(self, x: Array) -> Array:
+        """phi'(a) of the last forward pass, which read x."""
+        xp, own, slope = self.backend.xp, self.arrays.own, self._slope
+        phi = own.get("phi", own["h"])
+        if "a" not in own:
+            if self.activation.slope_from_output(xp, phi, slope):
+                return slope
+            self._affine(x)
+        self.activation.slope(xp, self._a, phi, slope)
+        return slope
+
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
-        xp, a = self.backend.xp, self.arrays.own["a"]
-        phi = self.arrays.own.get("phi", self.arrays.own["h"])
-        probe = self.probe
+        xp, probe = self.backend.xp, self.probe
         self.rescale(gradient, probe.log2_grad_h)
         if self.witness is not None:
             self.witness(gradient.data, gradient.exponent, slice(0, 1))
-        slope = self._slope
-        self.activation.slope(xp, a, phi, slope)
+        slope = self._slopes(x)
         self._probe_saturation(slope, slice(0, 1))
-        # dL/da takes the slope's place, which is in cache as a is not.
         xp.multiply(gradient.data, slope, out=slope)
         grad_a = ScaledGradient(slope, gradient.exponent)
         self.rescale(grad_a, probe.log2_grad_a)
@@ -105,10 +145,10 @@ class FeedForwardLayer(Layer):
             # gain and b meet n and 1, which have no scale.
             none = np.zeros_like(log2_grad_p)
             exponent = self.align(grad_a, self.probe.log2_grad_a, none, self._scaled_like_a())
-        self._weight_gradient(x[:, 0], grad_p.data[:, 0])
+        known = x is self.reads
+        (self._fill if known else self._weight_gradient(x[:, 0], self._grad_p[:, 0]))()
         if self._bias is not None:
-            ones = self.arrays.shared["ones"]
-            sum_over_samples(self.backend, ones, grad_a.data, self.arrays.gradients["b"])
+            self._fill_bias_gradient()
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
@@ -117,24 +157,24 @@ class FeedForwardLayer(Layer):
         self, grad_p: ScaledGradient, gradient: ScaledGradient, into: Array
     ) -> ScaledGradient:
         """dL/dx: the branch's part, through W, and where there is a skip dL/dh itself."""
-        if "phi" not in self.arrays.own:
-            self._linear_backward(grad_p.data[:, 0], into[:, 0])
-            return ScaledGradient(into, grad_p.exponent)
+        skips = "phi" in self.arrays.own
         # dL/dh may lie where dL/dx goes, so the branch needs room of its own.
-        branch = ScaledGradient(self.arrays.scratch("branch", into.shape), grad_p.exponent)
-        self._linear_backward(grad_p.data[:, 0], branch.data[:, 0])
+        if into is not self._into:
+            self._into = into
+            self._branch = self.arrays.scratch("branch", into.shape) if skips else into
+            self._pull_back = self._linear_backward(self._grad_p[:, 0], self._branch[:, 0])
+        self._pull_back()
+        branch = ScaledGradient(self._branch, grad_p.exponent)
+        if not skips:
+            return branch
         size = self.probe.log2_path["branch"]
         put_log2_rms(self.backend, branch.data, size)
         size += branch.exponent
         return add_scaled(self.backend, branch, gradient, into)
 
     def linearise(self, x: Array) -> list[Hop]:
-        a, input_shape = self.arrays.own["a"], x.shape[3:]
-        phi = self.arrays.own.get("phi", self.arrays.own["h"])
-        slope = self._slope
-        self.activation.slope(self.backend.xp, a, phi, slope)
         # Of one sample, and copied: the next layer uses the same scratch.
-        kept = slope[0, 0, 0].copy()
+        kept, input_shape = self._slopes(x)[0, 0, 0].copy(), x.shape[3:]
         norm = None if self.normaliser is None else self.normaliser.linearise()
         weights = sum(array[0].size for array in self.arrays.parameters.values())
         return [
@@ -152,7 +192,7 @@ class FeedForwardLayer(Layer):
     ) -> Array:
         """Tangents: phi' * (N W dx), and dx itself where there is a skip."""
         result = self.backend.empty((len(tangent), *slope.shape))
-        self._linear(tangent.reshape(1, -1, *input_shape), result[None])
+        self._linear(tangent.reshape(1, -1, *input_shape), result[None])()
         if norm is not None:
             result = norm.push(result)
         result *= slope
@@ -169,14 +209,20 @@ class FeedForwardLayer(Layer):
         if norm is not None:
             projected = norm.pull(projected)
         result = self.backend.empty((len(cotangent), *input_shape))
-        self._linear_backward(projected[None], result[None])
+        self._linear_backward(projected[None], result[None])()
         result = result.reshape(len(cotangent), -1)
         if "phi" in self.arrays.own:
             result += cotangent
         return result
 
 
-def buffers(cells: int, batch: int, output_shape: Shape) -> tuple[dict[str, Shape], Shape]:
-    """The buffers every feed-forward layer keeps, and the shape of its scratch."""
-    shape = (cells, 1, batch, *output_shape)
-    return {"a": shape, "h": shape}, shape
+def buffers(
+    layer: type[FeedForwardLayer], spec: NetworkSpec, output_shape: Shape, cells: int
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """The buffers every feed-forward layer keeps, and its scratch."""
+    shape = (cells, 1, spec.batch_size, *output_shape)
+    own, shared = {"h": shape}, {"slope": shape, "mask": mask_shape(shape)}
+    # Normalisation uses up what it was given, and a cannot be computed again.
+    again = spec.norm == "none" and ACTIVATIONS[spec.activation].invertible
+    (shared if again and not layer.keeps_pre_activation else own)["a"] = shape
+    return own, shared

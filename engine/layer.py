@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from engine.activations import ACTIVATIONS, Activation
@@ -188,6 +189,8 @@ class Layer(ABC):
         self.stream: SkipStream | None = None
         #: Whether a backward pass fills the parameters' gradients; the network sets it.
         self.fills_gradients = True
+        #: What it reads in every pass, where that is one array; the network sets it.
+        self.reads: Array = None
         #: Shown dL/dh of every step as a backward pass gets to it; set to look at single values.
         self.witness: Witness | None = None
         #: log2 RMS of the layer's input, (S, T), or a number that none exceeds by much, (S, 1); the
@@ -369,8 +372,13 @@ class Layer(ABC):
         step nor the largest product leaves the dtype; far smaller ones may underflow, below
         rounding. Arrays of `also` have the same scales and are brought along.
         """
-        # The common case first: nothing was ever rescaled, and nothing is near the dtype's ends.
-        first = gradient.exponent[:, 0]
+        first: Exponents = gradient.exponent[:, 0]
+        if log2_grad.size == log2_x.size == 1:
+            # One step has one scale, and mostly a good one.
+            size = log2_grad.item() - first.item()
+            if -TRUSTED < size < TRUSTED and -TRUSTED < size + log2_x.item() < TRUSTED:
+                return first
+        # The common case: nothing was ever rescaled, and nothing is near the dtype's ends.
         if untouched(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
             return first
         import numpy as np
@@ -412,8 +420,10 @@ def mask_shape(shape: Shape) -> Shape:
     return (-(-math.prod(shape) // 4),)
 
 
-def sum_over_samples(backend: Backend, ones: Array, gradient: Array, out: Array) -> None:
-    """Write to `out` the sum of gradient (S, T, B, ..., features) over all but S and features.
+def sum_over_samples(
+    backend: Backend, ones: Array, gradient: Array, out: Array
+) -> Callable[[], object]:
+    """What writes to `out` the sum over all but S and features of (S, T, B, ..., features).
 
     `ones` is a vector of at least as many ones as there are samples: a matrix-vector product sums
     columns several times quicker than NumPy's reduction.
@@ -421,9 +431,8 @@ def sum_over_samples(backend: Backend, ones: Array, gradient: Array, out: Array)
     flat = gradient.reshape(gradient.shape[0], -1, gradient.shape[-1])
     counted = ones[: flat.shape[1]]
     if len(flat) == 1:
-        counted.dot(flat[0], out[0])
-    else:
-        backend.xp.matmul(counted, flat, out=out)
+        return partial(counted.dot, flat[0], out[0])
+    return partial(backend.xp.matmul, counted, flat, out=out)
 
 
 def matrix_gradient(backend: Backend, x: Array, gradient: Array, out: Array) -> None:

@@ -34,7 +34,7 @@ _LARGEST_FACTOR = 120
 _PIECE, _DEVICE_PIECE = 2**13, 2**22
 
 #: Sums of squares between these lost nothing to the ends of float32.
-_SOUND_SQUARES = (2.0**-90, 2.0**120)
+_LEAST_SQUARE, _LARGEST_SQUARE = _SOUND_SQUARES = 2.0**-90, 2.0**120
 
 
 def log2_rms(backend: Backend, blocks: Array, lead: int = 2) -> HostArray:
@@ -96,8 +96,9 @@ def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostAr
 def log2_rms_of_all(backend: Backend, block: Array) -> float:
     """`log2_rms` of a whole array: one number, as most layers give, is quicker without arrays."""
     square = backend.sum_all_squares(block)
-    low, high = (0.0, math.inf) if backend.wide_squares else _SOUND_SQUARES
-    if low < square < high:
+    if _LEAST_SQUARE < square < _LARGEST_SQUARE or (
+        backend.wide_squares and 0.0 < square < math.inf
+    ):
         return 0.5 * math.log2(square / block.size)
     return _careful_log2_rms(backend, block.reshape(1, -1)).item()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -253,7 +253,10 @@ class Network:
         for reads in plan.reads[1:]:
             shape = (self.cells, spec.time_steps, spec.batch_size, *reads)
             self._rooms.append(self._grad[: prod(shape)].reshape(shape))
-        if spec.dense:
+        if not spec.dense:
+            for below, above in pairwise(self.layers):
+                above.reads = self._output(below)
+        else:
             values, gradients = (shared[name].reshape(plan.shared[name]) for name in DENSE_BUFFERS)
             self._dense = DenseBlock(spec, backend, values, gradients)
         self._states: dict[str, list[Array]] = {
@@ -462,7 +465,7 @@ class Network:
     def _fill_readout_gradients(self, grad_y: ScaledGradient, exponent: Exponents) -> None:
         error = grad_y.data.reshape(self.cells, -1, self.spec.output_size)
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
-        sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])
+        sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])()
         self._exponents[-2:] = exponent
         if self._statistics:
             self._measure_readout()

@@ -199,7 +199,7 @@ class RecurrentLayer(Layer):
         samples = x.reshape(self.cells, -1, x.shape[-1])
         rows = out.reshape(self.cells, self._width, -1, out.shape[-1])
         if self._width == 1:
-            self.backend.product(samples, weight, rows[:, 0])
+            self.backend.product(samples, weight, rows[:, 0])()
         else:
             self.backend.xp.matmul(samples[:, None], self.columns(weight), out=rows)
 
@@ -477,7 +477,8 @@ class RecurrentLayer(Layer):
     def sum_over_samples(self, by_gate: Array, out: Array) -> None:
         """Write to `out`, (S, G' H), the sum over steps and batch of a gradient as above."""
         rows = by_gate.reshape(by_gate.shape[0] * by_gate.shape[1], -1, by_gate.shape[-1])
-        sum_over_samples(self.backend, self.arrays.shared["ones"], rows, out.reshape(len(rows), -1))
+        ones, sums = self.arrays.shared["ones"], out.reshape(len(rows), -1)
+        sum_over_samples(self.backend, ones, rows, sums)()
 
     @staticmethod
     def downwards(

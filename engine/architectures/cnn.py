@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.convolution import ConvolutionSizes, choose
 from engine.feedforward import FeedForwardLayer, buffers
 from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, mask_shape
+from engine.layer import LayerPlan, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array
     from engine.backend import Backend
     from engine.convolution.base import Convolution
@@ -31,18 +34,14 @@ class ConvolutionLayer(FeedForwardLayer):
     def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         height, width, inputs = input_shape
         k, outputs = spec.kernel_size, spec.hidden_size
-        own, scratch = buffers(cells, spec.batch_size, (height, width, outputs))
+        own, shared = buffers(cls, spec, (height, width, outputs), cells)
         sizes = _sizes(spec, input_shape, cells)
         weight = WeightSpec((k, k, inputs, outputs), "kernel", k * k * inputs, k * k * outputs)
         return LayerPlan(
             weights={"W": weight},
             biases={"b": (outputs,)} if spec.bias else {},
             own=own,
-            shared={
-                "slope": scratch,
-                "mask": mask_shape(scratch),
-                **cls.algorithm(spec.convolution, sizes).plan(sizes),
-            },
+            shared=shared | cls.algorithm(spec.convolution, sizes).plan(sizes),
             output_shape=(height, width, outputs),
         )
 
@@ -63,14 +62,14 @@ class ConvolutionLayer(FeedForwardLayer):
     def shares_work(self) -> bool:
         return self._convolution.hands > 1
 
-    def _linear(self, x: Array, out: Array) -> None:
-        self._convolution.convolve(x, self._kernel, out)
+    def _linear(self, x: Array, out: Array) -> Callable[[], object]:
+        return partial(self._convolution.convolve, x, self._kernel, out)
 
-    def _linear_backward(self, gradient: Array, out: Array) -> None:
-        self._convolution.convolve_transposed(gradient, self._kernel, out)
+    def _linear_backward(self, gradient: Array, out: Array) -> Callable[[], object]:
+        return partial(self._convolution.convolve_transposed, gradient, self._kernel, out)
 
-    def _weight_gradient(self, x: Array, gradient: Array) -> None:
-        self._convolution.kernel_gradient(x, gradient, self.arrays.gradients["W"])
+    def _weight_gradient(self, x: Array, gradient: Array) -> Callable[[], object]:
+        return partial(self._convolution.kernel_gradient, x, gradient, self.arrays.gradients["W"])
 
 
 def _sizes(spec: NetworkSpec, input_shape: Shape, cells: int) -> ConvolutionSizes:

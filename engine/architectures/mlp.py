@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.feedforward import FeedForwardLayer, buffers
 from engine.initialisers import WeightSpec
-from engine.layer import LayerPlan, Shape, mask_shape, matrix_gradient
+from engine.layer import LayerPlan, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.arrays import Array
     from engine.initialisers import Role
     from engine.spec import NetworkSpec
@@ -20,24 +22,24 @@ class DenseLayer(FeedForwardLayer):
 
     hop_role: ClassVar[Role] = "matrix"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         fan_in, fan_out = prod(input_shape), spec.hidden_size
-        own, scratch = buffers(cells, spec.batch_size, (fan_out,))
+        own, shared = buffers(cls, spec, (fan_out,), cells)
         return LayerPlan(
             weights={"W": WeightSpec((fan_in, fan_out), "matrix", fan_in, fan_out)},
             biases={"b": (fan_out,)} if spec.bias else {},
             own=own,
-            shared={"slope": scratch, "mask": mask_shape(scratch)},
+            shared=shared,
             output_shape=(fan_out,),
         )
 
-    def _linear(self, x: Array, out: Array) -> None:
-        self.backend.product(x, self.arrays.parameters["W"], out)
+    def _linear(self, x: Array, out: Array) -> Callable[[], object]:
+        return self.backend.product(x, self.arrays.parameters["W"], out)
 
-    def _linear_backward(self, gradient: Array, out: Array) -> None:
+    def _linear_backward(self, gradient: Array, out: Array) -> Callable[[], object]:
         weight = self.arrays.parameters["W"]
-        self.backend.product(gradient, weight.swapaxes(-1, -2), out)
+        return self.backend.product(gradient, weight.swapaxes(-1, -2), out)
 
-    def _weight_gradient(self, x: Array, gradient: Array) -> None:
-        matrix_gradient(self.backend, x, gradient, self.arrays.gradients["W"])
+    def _weight_gradient(self, x: Array, gradient: Array) -> Callable[[], object]:
+        return self.backend.product(x.swapaxes(-1, -2), gradient, self.arrays.gradients["W"])

@@ -13,9 +13,10 @@ from engine.architectures.gru import GRULayer
 from engine.architectures.indrnn import IndRNNLayer
 from engine.architectures.irnn import IRNNLayer
 from engine.architectures.lstm import LSTMLayer
+from engine.architectures.mlp import DenseLayer
 from engine.architectures.rnn import RNNLayer
 from engine.cuda.activations import saturated
-from engine.cuda.feedforward import DeviceCNN
+from engine.cuda.feedforward import DeviceCNN, DeviceMLP
 from engine.cuda.kernels import MatrixLoop, SampleLoop, UnitLoop, has_formula
 from engine.cuda.steps import StepLoop
 from engine.matrix_recurrence import MatrixRecurrence
@@ -254,6 +255,7 @@ class DeviceGRU(DeviceLayer, GRULayer):
 
 
 _ON_DEVICE: dict[type[Layer], type[Layer]] = {
+    DenseLayer: DeviceMLP,
     ConvolutionLayer: DeviceCNN,
     IndRNNLayer: DeviceIndRNN,
     RNNLayer: DeviceRNN,

@@ -134,3 +134,19 @@ def test_strided_arrays_are_read_and_written_in_place(name, stride, dtype):
     between = np.ones(len(a), dtype=bool)
     between[::stride] = False
     assert not h[between].any() and not slope[between].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name, phi in ACTIVATIONS.items() if phi.invertible])
+def test_outputs_alone_tell_slopes_unless_they_saturate(name, dtype):
+    """Where they do, the true slopes; where not, they say so."""
+    told = 0
+    for value in POINTS + SATURATED.get(name, []):
+        h, slope = forward_and_slope(name, [value], dtype)
+        alone = np.empty_like(slope)
+        if ACTIVATIONS[name].slope_from_output(np, h, alone):
+            told += 1
+            assert alone.item() == slope.item()
+        else:
+            assert name in ("sigmoid", "tanh") and abs(value) > 4.0
+    assert told >= len(POINTS) - 4

@@ -9,6 +9,10 @@ import pytest
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.architectures.cnn import ConvolutionLayer
+from engine.architectures.mlp import DenseLayer
+from engine.backend import open_backend
+from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.support import CONNECTED, KINDS, build, cell_parameters, problem, small_spec
@@ -198,3 +202,38 @@ def test_the_loss_is_the_mean_squared_error(kind):
     network.parameters["readout.b"][...] = 0.0
     assert network.loss(x, target)[0] == pytest.approx(np.mean(target**2), rel=1e-14)
     assert set(cell_parameters(network)) == set(network.parameters)
+
+
+@pytest.mark.parametrize("scale", [1.0, 6.0], ids=["mild", "saturated"])
+@pytest.mark.parametrize("cells", [1, 3])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("activation", [n for n, phi in ACTIVATIONS.items() if phi.invertible])
+@pytest.mark.parametrize(
+    ("kind", "layer"), [("mlp", DenseLayer), ("cnn", ConvolutionLayer)], ids=["mlp", "cnn"]
+)
+def test_shared_pre_activations_show_what_kept_ones_do(
+    kind, layer, activation, residual, cells, scale, monkeypatch
+):
+    """Bit for bit, also where slopes need a and it is computed again."""
+    spec = small_spec(kind, activation, depth=4, residual=residual, dtype="float32")
+    inits = [InitSpec(seed=seed, weight_scale=scale) for seed in range(cells)]
+    x, target = problem(spec, cells)
+    seen = []
+    for kept in (False, True):
+        monkeypatch.setattr(layer, "keeps_pre_activation", kept)
+        network = Network(spec, inits, open_backend("cpu", "float32"))
+        assert all(("a" in one.arrays.own) == kept for one in network.layers)
+        fields = network.evaluate(x, target)
+        gradients = {name: network.gradient(name) for name in network.parameters}
+        chain = network.linearise(x) if cells == 1 else []
+        hops = [hop.push(np.eye(hop.inputs, dtype="float32")) for hop in chain]
+        seen.append((fields, gradients, hops))
+    (shared, gradients, hops), (own, own_gradients, own_hops) = seen
+    for field in ("loss", "log10_grad_h", "log10_grad_a", "saturated_fraction", "zero_fraction"):
+        np.testing.assert_array_equal(getattr(shared, field), getattr(own, field))
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, own_gradients[name])
+    for one, other in zip(hops, own_hops, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if scale > 1.0 and activation in ("sigmoid", "tanh"):
+        assert (shared.saturated_fraction > 0.2).any()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from engine.architectures import Architecture
@@ -16,24 +18,26 @@ class DiagonalLayer(FeedForwardLayer):
 
     hop_role: ClassVar[Role] = "vector"
 
-    @staticmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
-        own, scratch = buffers(cells, spec.batch_size, input_shape)
+    @classmethod
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+        own, shared = buffers(cls, spec, input_shape, cells)
         return LayerPlan(
             weights={"w": WeightSpec(input_shape, "vector", 1, 1)},
             biases={"b": input_shape} if spec.bias else {},
             own=own,
-            shared={"slope": scratch, "mask": scratch},
+            shared=shared,
             output_shape=input_shape,
         )
 
-    def _linear(self, x: Any, out: Any) -> None:
-        self.backend.xp.multiply(x, self.arrays.parameters["w"][:, None], out=out)
+    def _linear(self, x: Any, out: Any) -> Callable[[], object]:
+        weight = self.arrays.parameters["w"][:, None]
+        return partial(self.backend.xp.multiply, x, weight, out=out)
 
     _linear_backward = _linear
 
-    def _weight_gradient(self, x: Any, gradient: Any) -> None:
-        self.backend.xp.sum(x * gradient, axis=1, out=self.arrays.gradients["w"])
+    def _weight_gradient(self, x: Any, gradient: Any) -> Callable[[], object]:
+        out = self.arrays.gradients["w"]
+        return lambda: self.backend.xp.sum(x * gradient, axis=1, out=out)
 
 
 ARCHITECTURE = Architecture(
