@@ -6,10 +6,11 @@ allows, by kernels that read images where they lie: no copy within a border, no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from engine.convolution import CONVOLUTIONS
 from engine.convolution.base import Convolution
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from engine.cuda.compiler import Compiler
     from engine.layer import Shape
 
+#: One launch, of a kernel or of the library's.
+Launch: TypeAlias = Callable[[], object]
+
 #: Values of patches, or of transformed tiles, at a time: half a GiB of float32. Layers share them,
 #: and even a small device has so much; images beyond that take turns.
 _MOST_VALUES = 2**27
@@ -36,10 +40,11 @@ _THREADS, _ASIDE = 256, 32
 _OUT, _TILE = 4, 36
 
 
-class _DeviceConvolution(Convolution):
+class DeviceConvolution(Convolution):
     """What the algorithms share: their kernels, and how these are given images.
 
-    A `room` is how many images the scratch holds.
+    What each has to launch, in this order, can be kept for arrays that every pass goes over, which
+    spares a device's slow half, the host, most of its work.
     """
 
     source: ClassVar[str]
@@ -55,14 +60,38 @@ class _DeviceConvolution(Convolution):
         real = "double" if backend.dtype.itemsize == 8 else "float"
         self._kernels = _compiled(backend.compiler, self.source, real)
 
+    @abstractmethod
+    def convolution(self, images: Array, kernel: Array, out: Array) -> Iterator[Launch]:
+        """What `convolve` launches."""
+
+    @abstractmethod
+    def transposed(self, gradient: Array, kernel: Array, out: Array) -> Iterator[Launch]:
+        """What `convolve_transposed` launches."""
+
+    @abstractmethod
+    def gradient(self, images: Array, gradient: Array, out: Array) -> Iterator[Launch]:
+        """What `kernel_gradient` launches."""
+
+    def convolve(self, images: Array, kernel: Array, out: Array) -> None:
+        for launch in self.convolution(images, kernel, out):
+            launch()
+
+    def convolve_transposed(self, gradient: Array, kernel: Array, out: Array) -> None:
+        for launch in self.transposed(gradient, kernel, out):
+            launch()
+
+    def kernel_gradient(self, images: Array, gradient: Array, out: Array) -> None:
+        for launch in self.gradient(images, gradient, out):
+            launch()
+
     def _scratch(self, name: str, shape: Shape) -> Array:
         return self._shared[name][: prod(shape)].reshape(shape)
 
-    def _multiply(self, x: Array, y: Array, out: Array) -> None:
+    def _product(self, x: Array, y: Array, out: Array) -> Launch:
         """Write x y to `out`, stacks of matrices in one piece each: one launch, and no copy."""
         if len(out) == 1:
             x, y, out = x[0], y[0], out[0]
-        self._xp.matmul(x, y, out=out)
+        return partial(self._xp.matmul, x, y, out=out)
 
     def _images(self, array: Array) -> NDArray[Any]:
         """The argument `Images`."""
@@ -72,23 +101,21 @@ class _DeviceConvolution(Convolution):
 
     def _window(self, images: Array, size: int, before: int, circular: bool) -> NDArray[Any]:
         """The argument `Window`."""
-        names = (
-            *("cells", "batch", "height", "width", "channels"),
-            *("size", "before", "circular"),
-        )
+        shape = ("cells", "batch", "height", "width", "channels")
+        names = (*shape, "size", "before", "circular")
         return _packed(names, *images.shape, size, before, circular)
 
     def _launch(
         self, name: str, items: int, channels: int, arguments: tuple[Any, ...], turned: bool = False
-    ) -> None:
-        """Launch a kernel whose threads share out items and channels, as images.cuh has it."""
+    ) -> Launch:
+        """A kernel whose threads share out items and channels, as images.cuh has it."""
         aside = min(items if turned else channels, _ASIDE)
         above = _THREADS // aside
-        each = aside if turned else above
-        self._kernels(name)((-(-items // each),), (aside, above), arguments)
+        blocks = -(-items // (aside if turned else above))
+        return partial(self._kernels(name), (blocks,), (aside, above), arguments)
 
 
-class DeviceIm2col(_DeviceConvolution):
+class DeviceIm2col(DeviceConvolution):
     """Patches of all images, gathered by one kernel, and one product."""
 
     name: ClassVar[str] = Im2col.name
@@ -109,39 +136,42 @@ class DeviceIm2col(_DeviceConvolution):
             "kernel": (sizes.cells, k, k, outputs, inputs),
         }
 
-    def convolve(self, images: Array, kernel: Array, out: Array) -> None:
-        self._convolve(images, (kernel.shape[1] - 1) // 2, kernel, out)
+    def convolution(self, images: Array, kernel: Array, out: Array) -> Iterator[Launch]:
+        return self._convolved(images, (kernel.shape[1] - 1) // 2, kernel, out)
 
-    def convolve_transposed(self, gradient: Array, kernel: Array, out: Array) -> None:
+    def transposed(self, gradient: Array, kernel: Array, out: Array) -> Iterator[Launch]:
         cells, k, _, inputs, outputs = kernel.shape
         mirrored = self._scratch("kernel", (cells, k, k, outputs, inputs))
-        mirrored[...] = kernel[:, ::-1, ::-1].swapaxes(-1, -2)
+        yield partial(self._xp.copyto, mirrored, kernel[:, ::-1, ::-1].swapaxes(-1, -2))
         # The mirrored kernel's padding is mirrored too.
-        self._convolve(gradient, k // 2, mirrored, out)
+        yield from self._convolved(gradient, k // 2, mirrored, out)
 
-    def kernel_gradient(self, images: Array, gradient: Array, out: Array) -> None:
+    def gradient(self, images: Array, gradient: Array, out: Array) -> Iterator[Launch]:
         before, outputs = (out.shape[1] - 1) // 2, out.shape[-1]
-        for cell, sample in _parts(images, self._room(images)):
-            patches = self._gather(images[cell, sample], before, turned=True)
+        for cell, sample in _parts(images, self._fitting(images)):
+            patches, gather = self._gathered(images[cell, sample], before, turned=True)
             rows = gradient[cell, sample].reshape(len(patches), -1, outputs)
             total = out[cell].reshape(len(patches), -1, outputs)
             part = self._scratch("kernel", total.shape) if sample.start else total
-            self._multiply(patches, rows, part)
+            yield gather
+            yield self._product(patches, rows, part)
             if part is not total:
-                total += part
+                yield partial(self._xp.add, total, part, out=total)
 
-    def _convolve(self, images: Array, before: int, kernel: Array, out: Array) -> None:
+    def _convolved(self, images: Array, before: int, kernel: Array, out: Array) -> Iterator[Launch]:
         matrix = kernel.reshape(len(kernel), -1, kernel.shape[-1])
-        for cell, sample in _parts(images, self._room(images)):
-            patches = self._gather(images[cell, sample], before)
+        for cell, sample in _parts(images, self._fitting(images)):
+            patches, gather = self._gathered(images[cell, sample], before)
+            yield gather
             rows = out[cell, sample].reshape(*patches.shape[:2], -1)
-            self._multiply(patches, matrix[cell], rows)
+            yield self._product(patches, matrix[cell], rows)
 
-    def _room(self, images: Array) -> int:
+    def _fitting(self, images: Array) -> int:
+        """How many images there is room for."""
         k = self._sizes.kernel_size
         return int(self._shared["patches"].size // (k * k * prod(images.shape[2:])))
 
-    def _gather(self, images: Array, before: int, turned: bool = False) -> Array:
+    def _gathered(self, images: Array, before: int, turned: bool = False) -> tuple[Array, Launch]:
         """Patches (S, positions, k * k * channels), or turned, (S, k * k * channels, positions)."""
         import numpy as np
 
@@ -151,11 +181,10 @@ class DeviceIm2col(_DeviceConvolution):
         patches = self._scratch("patches", (cells, *((terms, rows) if turned else (rows, terms))))
         window = self._window(images, k, before, circular)
         given = (self._images(images), patches, window, np.int64(turned))
-        self._launch("im2col", cells * rows, channels, given, turned)
-        return patches
+        return patches, self._launch("im2col", cells * rows, channels, given, turned)
 
 
-class DeviceWinograd(_DeviceConvolution):
+class DeviceWinograd(DeviceConvolution):
     """F(4x4, 3x3) with a kernel for each transform, and all products in one launch."""
 
     name: ClassVar[str] = Winograd.name
@@ -167,7 +196,7 @@ class DeviceWinograd(_DeviceConvolution):
     def pays(sizes: ConvolutionSizes) -> bool:
         # By reckoning: a layer takes five more launches than im2col, 10 us each, but moves 36 bytes
         # less for each value, at 2 TB/s, and adds 13.5 terms less a channel, at 50 TFLOP/s. With 64
-        # channels that is even at 500,000 values, with 16 at 800,000.
+        # channels that is even at 500,000 values, with 16 at 750,000.
         channels = min(sizes.inputs, sizes.outputs)
         values = sizes.batch * sizes.height * sizes.width * channels
         return channels >= 16 and values >= 2**20
@@ -183,79 +212,74 @@ class DeviceWinograd(_DeviceConvolution):
             "winograd kernel": (sizes.cells, _TILE, sizes.inputs, sizes.outputs),
         }
 
-    def convolve(self, images: Array, kernel: Array, out: Array) -> None:
-        self._convolve(images, self._transformed(kernel, mirrored=False), out)
+    def convolution(self, images: Array, kernel: Array, out: Array) -> Iterator[Launch]:
+        return self._convolved(images, kernel, out, mirrored=False)
 
-    def convolve_transposed(self, gradient: Array, kernel: Array, out: Array) -> None:
-        self._convolve(gradient, self._transformed(kernel, mirrored=True), out)
+    def transposed(self, gradient: Array, kernel: Array, out: Array) -> Iterator[Launch]:
+        return self._convolved(gradient, kernel, out, mirrored=True)
 
-    def kernel_gradient(self, images: Array, gradient: Array, out: Array) -> None:
+    def gradient(self, images: Array, gradient: Array, out: Array) -> Iterator[Launch]:
         import numpy as np
 
         inputs, outputs = out.shape[-2:]
-        for cell, sample in _parts(images, self._room(images)):
-            seen, given = images[cell, sample], gradient[cell, sample]
-            cells, tiles = len(seen), self._count(seen)
-            patches = self._patches(seen, turned=True)
-            spread = self._scratch("winograd products", (cells * _TILE, tiles, outputs))
+        for cell, sample in _parts(images, self._fitting(images)):
+            given = gradient[cell, sample]
+            patches, transform = self._patches(images[cell, sample], turned=True)
+            yield transform
+            tiles = patches.shape[-1]
+            spread = self._scratch("winograd products", (len(patches), tiles, outputs))
             arguments = self._images(given), spread, self._window(given, 3, 0, False)
-            self._launch("winograd_gradients", cells * tiles, outputs, arguments)
-            sums = self._scratch("winograd kernel", (cells * _TILE, inputs, outputs))
-            self._multiply(patches, spread, sums)
-            fresh = np.int64(sample.start == 0)
-            self._each_weight("winograd_kernel_gradient", sums, out[cell], out[cell], fresh)
+            yield self._launch("winograd_gradients", len(given) * tiles, outputs, arguments)
+            sums = self._scratch("winograd kernel", (len(patches), inputs, outputs))
+            yield self._product(patches, spread, sums)
+            own, fresh = out[cell], np.int64(sample.start == 0)
+            yield self._each_weight("winograd_kernel_gradient", own, (sums, own), fresh)
 
-    def _convolve(self, images: Array, kernel: Array, out: Array) -> None:
-        outputs = out.shape[-1]
-        for cell, sample in _parts(images, self._room(images)):
-            seen, place = images[cell, sample], out[cell, sample]
-            cells, tiles = len(seen), self._count(seen)
-            patches = self._patches(seen)
-            products = self._scratch("winograd products", (cells * _TILE, tiles, outputs))
-            matrices = kernel[cell].reshape(cells * _TILE, *kernel.shape[2:])
-            self._multiply(patches, matrices, products)
+    def _convolved(
+        self, images: Array, kernel: Array, out: Array, mirrored: bool
+    ) -> Iterator[Launch]:
+        import numpy as np
+
+        cells, outputs = len(kernel), out.shape[-1]
+        matrices = self._scratch("winograd kernel", (cells, _TILE, images.shape[-1], outputs))
+        yield self._each_weight("winograd_kernel", kernel, (kernel, matrices), np.int64(mirrored))
+        for cell, sample in _parts(images, self._fitting(images)):
+            place = out[cell, sample]
+            patches, transform = self._patches(images[cell, sample])
+            yield transform
+            tiles = patches.shape[1]
+            products = self._scratch("winograd products", (len(patches), tiles, outputs))
+            own = matrices[cell].reshape(len(patches), -1, outputs)
+            yield self._product(patches, own, products)
             arguments = products, self._images(place), self._window(place, 3, 0, False)
-            self._launch("winograd_outputs", cells * tiles, outputs, arguments)
+            yield self._launch("winograd_outputs", len(place) * tiles, outputs, arguments)
 
-    def _room(self, images: Array) -> int:
+    def _fitting(self, images: Array) -> int:
+        """How many images there is room for."""
         tiles = _tiles(*images.shape[2:4])
         values = _TILE * tiles * max(self._sizes.inputs, self._sizes.outputs)
         return int(self._shared["winograd tiles"].size // values)
 
-    def _count(self, images: Array) -> int:
-        """Tiles of one cell."""
-        return int(images.shape[1]) * _tiles(*images.shape[2:4])
-
-    def _patches(self, images: Array, turned: bool = False) -> Array:
+    def _patches(self, images: Array, turned: bool = False) -> tuple[Array, Launch]:
         """B^T d B, (S * 36, tiles, channels), or turned, (S * 36, channels, tiles)."""
         import numpy as np
 
-        cells, tiles, channels = len(images), self._count(images), images.shape[-1]
+        cells, batch, height, width, channels = images.shape
+        tiles = batch * _tiles(height, width)
         shape = (channels, tiles) if turned else (tiles, channels)
         patches = self._scratch("winograd tiles", (cells * _TILE, *shape))
         window = self._window(images, 3, 1, self._sizes.circular)
         given = (self._images(images), patches, window, np.int64(turned))
-        self._launch("winograd_patches", cells * tiles, channels, given, turned)
-        return patches
-
-    def _transformed(self, kernel: Array, mirrored: bool) -> Array:
-        """G w G^T, (S, 36, inputs, outputs); mirrored, (S, 36, outputs, inputs)."""
-        import numpy as np
-
-        cells, *_, inputs, outputs = kernel.shape
-        shape = (outputs, inputs) if mirrored else (inputs, outputs)
-        result = self._scratch("winograd kernel", (cells, _TILE, *shape))
-        self._each_weight("winograd_kernel", kernel, result, kernel, np.int64(mirrored))
-        return result
+        return patches, self._launch("winograd_patches", cells * tiles, channels, given, turned)
 
     def _each_weight(
-        self, name: str, given: Array, out: Array, kernel: Array, flag: np.int64
-    ) -> None:
-        """Launch a kernel with a thread for each pair of channels of `kernel`."""
+        self, name: str, kernel: Array, arrays: tuple[Array, Array], flag: np.int64
+    ) -> Launch:
+        """A kernel with a thread for each pair of channels of a convolution's `kernel`."""
         cells, *_, inputs, outputs = kernel.shape
         sizes = _packed(("cells", "inputs", "outputs"), cells, inputs, outputs)
         blocks = -(-cells * inputs * outputs // _THREADS)
-        self._kernels(name)((blocks,), (_THREADS, 1), (given, out, sizes, flag))
+        return partial(self._kernels(name), (blocks,), (_THREADS, 1), (*arrays, sizes, flag))
 
 
 _ON_DEVICE: dict[type[Convolution], type[Convolution]] = {
