@@ -78,21 +78,30 @@ class FeedForwardLayer(Layer):
         """What fills the gradient of W from dL/da."""
 
     def forward(self, x: Array) -> Array:
-        xp, h = self.backend.xp, self.arrays.own["h"]
+        h = self.arrays.own["h"]
         phi = self.arrays.own.get("phi", h)
+        self._respond(x, phi, h)
+        self._probe_activations(h, phi, slice(0, 1))
+        return h
+
+    def _respond(self, x: Array, phi: Array, h: Array) -> None:
+        """Compute a, phi(a) and, where it is another array, h from what the layer reads."""
+        xp = self.backend.xp
         self._affine(x)
         self.activation.forward(xp, self._a, phi)
         if phi is not h:
             xp.add(phi, x, out=h)
-        self._probe_activations(h, phi, slice(0, 1))
-        return h
 
     def _affine(self, x: Array) -> None:
         """Compute a from what the layer reads."""
-        (self._apply if x is self.reads else self._linear(x[:, 0], self._a[:, 0]))()
-        self._project(self._a)
+        self._weigh(x)
         if self._bias is not None:
             self.backend.xp.add(self._rows, self._bias, out=self._rows)
+
+    def _weigh(self, x: Array) -> None:
+        """Compute what the bias is added to."""
+        (self._apply if x is self.reads else self._linear(x[:, 0], self._a[:, 0]))()
+        self._project(self._a)
 
     @cached_property
     def _apply(self) -> Callable[[], object]:
@@ -114,14 +123,11 @@ class FeedForwardLayer(Layer):
         return slope
 
     def backward(self, x: Array, gradient: ScaledGradient, into: Array | None) -> ScaledGradient:
-        xp, probe = self.backend.xp, self.probe
+        probe = self.probe
         self.rescale(gradient, probe.log2_grad_h)
         if self.witness is not None:
             self.witness(gradient.data, gradient.exponent, slice(0, 1))
-        slope = self._slopes(x)
-        self._probe_saturation(slope, slice(0, 1))
-        xp.multiply(gradient.data, slope, out=slope)
-        grad_a = ScaledGradient(slope, gradient.exponent)
+        grad_a = ScaledGradient(self._through_phi(x, gradient.data), gradient.exponent)
         self.rescale(grad_a, probe.log2_grad_a)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         if self.normaliser is not None:
@@ -132,6 +138,13 @@ class FeedForwardLayer(Layer):
         if self.fills_gradients:
             self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
         return below
+
+    def _through_phi(self, x: Array, gradient: Array) -> Array:
+        """dL/da, given dL/dh, in the slope's place; records the share of saturated units."""
+        slope = self._slopes(x)
+        self._probe_saturation(slope, slice(0, 1))
+        self.backend.xp.multiply(gradient, slope, out=slope)
+        return slope
 
     def _fill_gradients(
         self, x: Array, grad_a: ScaledGradient, grad_p: ScaledGradient, log2_grad_p: HostArray

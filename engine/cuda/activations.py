@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from engine.arrays import Array, ArrayModule
     from engine.cuda.compiler import Compiler
+    from engine.layer import Layer
 
 
 class FusedActivation(Activation):
@@ -47,17 +48,30 @@ def fused(activation: Activation, compiler: Compiler) -> Activation:
     return FusedActivation(activation, compiler) if has_formula(activation) else activation
 
 
+def flatness(activation: Activation) -> str:
+    """An expression that tells from `slope` whether a unit is saturated."""
+    return f"fabs(slope) < T({SATURATION * activation.max_slope!r})"
+
+
 @cache
 def saturated(activation: Activation, compiler: Compiler) -> Callable[..., object]:
     """A kernel (a, h, flat) that marks where a unit is saturated, `flat` being booleans.
 
     For an activation with a formula.
     """
-    name, bound = activation.name, SATURATION * activation.max_slope
+    name = activation.name
     return compiler.elementwise(
         "T a, T h",
         "bool flat",
-        f"flat = fabs(slope_{name}(a, h)) < T({bound!r})",
+        f"T slope = slope_{name}(a, h); flat = {flatness(activation)}",
         f"nablascope_flat_{name}",
         read("activations.cuh"),
     )
+
+
+def record_saturated(layer: Layer, flat: Array) -> None:
+    """Record the share of saturated units of all steps, marked in a mask (S, T, ...)."""
+    probe = layer.probe
+    layer.backend.put_share(flat, probe.saturated_fraction)
+    if layer.activation.flat_where_zero:
+        probe.zero_fraction[...] = probe.saturated_fraction

@@ -15,7 +15,7 @@ from engine.architectures.irnn import IRNNLayer
 from engine.architectures.lstm import LSTMLayer
 from engine.architectures.mlp import DenseLayer
 from engine.architectures.rnn import RNNLayer
-from engine.cuda.activations import saturated
+from engine.cuda.activations import record_saturated, saturated
 from engine.cuda.feedforward import DeviceCNN, DeviceMLP
 from engine.cuda.kernels import MatrixLoop, SampleLoop, UnitLoop, has_formula
 from engine.cuda.steps import StepLoop
@@ -59,7 +59,7 @@ class DeviceLayer(RecurrentLayer):
 
     def _probe_flat(self) -> None:
         """Record the share of saturated units of all steps, from slopes that no one keeps."""
-        own, probe, compiler = self.arrays.own, self.probe, self.backend.compiler
+        own, compiler = self.arrays.own, self.backend.compiler
         assert compiler is not None
         a = self.a.swapaxes(1, 2)
         phi = own["gates"].swapaxes(1, 2) if self.gates else own["h"][:, 1:, None]
@@ -68,9 +68,7 @@ class DeviceLayer(RecurrentLayer):
         for gate, squash in enumerate(squashes):
             places = (slice(None), slice(None), gate)
             saturated(squash, compiler)(a[places], phi[places], mask[places])
-        self.backend.put_share(mask, probe.saturated_fraction)
-        if self.activation.flat_where_zero:
-            probe.zero_fraction[...] = probe.saturated_fraction
+        record_saturated(self, mask)
 
 
 class DeviceIndRNN(DeviceLayer, IndRNNLayer):

@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from collections import Counter
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,31 @@ class HostCompiler(Compiler):
 
     def address(self, array):
         return array.ctypes.data
+
+
+class CountingCompiler(HostCompiler):
+    """Counts launches by the kernel's name."""
+
+    def __init__(self):
+        self.launches = Counter()
+
+    def __eq__(self, other):
+        return self is other
+
+    def __hash__(self):
+        return id(self)
+
+    def elementwise(self, inputs, outputs, operation, name, preamble):
+        found = super().elementwise(inputs, outputs, operation, name, preamble)
+        return partial(self._launch, name, found)
+
+    def kernels(self, source):
+        found = super().kernels(source)
+        return lambda name: partial(self._launch, name, found(name))
+
+    def _launch(self, name, kernel, *arguments, **options):
+        self.launches[name] += 1
+        kernel(*arguments, **options)
 
 
 @pytest.fixture

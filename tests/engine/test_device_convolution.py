@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from engine.cuda.convolution import device_convolutions
 from engine.network import Network, workspace_bytes
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend, DeviceModule, on_device, plain
-from tests.engine.host_cuda import HostCompiler, host_compiler  # noqa: F401
+from tests.engine.host_cuda import CountingCompiler, host_compiler  # noqa: F401
 from tests.engine.support import problem
 from tests.engine.test_backend import compare_with_the_cpu
 from tests.engine.test_convolution import TOLERANCE, arrays, computed, distance, planned
@@ -72,31 +71,6 @@ def test_other_images_than_planned(host_compiler, name, size):  # noqa: F811
             algorithm.kernel_gradient(on_device(one), backend.asarray(gradient), to_kernel)
             np.testing.assert_allclose(plain(out), true[0], rtol=0, atol=1e-12)
             np.testing.assert_allclose(plain(to_kernel), true[2], rtol=0, atol=1e-12)
-
-
-class CountingCompiler(HostCompiler):
-    """Counts launches."""
-
-    def __init__(self):
-        self.launches = Counter()
-
-    def kernels(self, source):
-        found = super().kernels(source)
-
-        def kernel(name):
-            def run(*arguments, **options):
-                self.launches[name] += 1
-                found(name)(*arguments, **options)
-
-            return run
-
-        return kernel
-
-    def __hash__(self):
-        return id(self)
-
-    def __eq__(self, other):
-        return self is other
 
 
 class CountingModule(DeviceModule):
