@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from engine.spec import NetworkSpec
 
 
+#: A layer crossed once has one.
+_THE_STEP = slice(0, 1)
+
+
 class FeedForwardLayer(Layer):
     """A layer crossed once: a subclass writes the linear map and its two transposes.
 
@@ -40,8 +44,12 @@ class FeedForwardLayer(Layer):
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         # Views that every pass needs, made once: deep nets of small layers notice.
-        shape = arrays.own["h"].shape
-        self._a = arrays.own["a"] if "a" in arrays.own else arrays.scratch("a", shape)
+        self._h = arrays.own["h"]
+        #: phi(a), which is h itself where nothing skips the layer.
+        self._phi = arrays.own.get("phi", self._h)
+        shape = self._h.shape
+        self._shares_a = "a" not in arrays.own
+        self._a = arrays.scratch("a", shape) if self._shares_a else arrays.own["a"]
         self._rows = self._a.reshape(cells, -1, shape[-1])
         self._slope = arrays.scratch("slope", shape)
         # Where nothing lies between a and x W, their gradients are one, in the slope's place.
@@ -78,19 +86,22 @@ class FeedForwardLayer(Layer):
         """What fills the gradient of W from dL/da."""
 
     def forward(self, x: Array) -> Array:
-        h = self.arrays.own["h"]
-        phi = self.arrays.own.get("phi", h)
-        self._respond(x, phi, h)
-        self._probe_activations(h, phi, slice(0, 1))
-        return h
+        self._respond(x)
+        self._probe_activations(self._h, self._phi, _THE_STEP)
+        return self._h
 
-    def _respond(self, x: Array, phi: Array, h: Array) -> None:
+    def _respond(self, x: Array) -> None:
         """Compute a, phi(a) and, where it is another array, h from what the layer reads."""
         xp = self.backend.xp
         self._affine(x)
-        self.activation.forward(xp, self._a, phi)
-        if phi is not h:
-            xp.add(phi, x, out=h)
+        self.activation.forward(xp, self._a, self._phi)
+        if self._skips:
+            xp.add(self._phi, x, out=self._h)
+
+    @property
+    def _skips(self) -> bool:
+        """Whether h = phi(a) + x."""
+        return self._phi is not self._h
 
     def _affine(self, x: Array) -> None:
         """Compute a from what the layer reads."""
@@ -113,9 +124,8 @@ class FeedForwardLayer(Layer):
 
     def _slopes(self, x: Array) -> Array:
         """phi'(a) of the last forward pass, which read x."""
-        xp, own, slope = self.backend.xp, self.arrays.own, self._slope
-        phi = own.get("phi", own["h"])
-        if "a" not in own:
+        xp, phi, slope = self.backend.xp, self._phi, self._slope
+        if self._shares_a:
             if self.activation.slope_from_output(xp, phi, slope):
                 return slope
             self._affine(x)
@@ -126,14 +136,15 @@ class FeedForwardLayer(Layer):
         probe = self.probe
         self.rescale(gradient, probe.log2_grad_h)
         if self.witness is not None:
-            self.witness(gradient.data, gradient.exponent, slice(0, 1))
+            self.witness(gradient.data, gradient.exponent, _THE_STEP)
         grad_a = ScaledGradient(self._through_phi(x, gradient.data), gradient.exponent)
         self.rescale(grad_a, probe.log2_grad_a)
         grad_p, log2_grad_p = self._projection_gradient(grad_a)
         if self.normaliser is not None:
             probe.log2_path["projection"][:] = log2_grad_p
-        below = ScaledGradient(into, grad_p.exponent)
-        if into is not None:
+        if into is None:
+            below = ScaledGradient(into, grad_p.exponent)
+        else:
             below = self._below(grad_p, gradient, into)
         if self.fills_gradients:
             self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
@@ -142,7 +153,7 @@ class FeedForwardLayer(Layer):
     def _through_phi(self, x: Array, gradient: Array) -> Array:
         """dL/da, given dL/dh, in the slope's place; records the share of saturated units."""
         slope = self._slopes(x)
-        self._probe_saturation(slope, slice(0, 1))
+        self._probe_saturation(slope, _THE_STEP)
         self.backend.xp.multiply(gradient, slope, out=slope)
         return slope
 
@@ -170,7 +181,7 @@ class FeedForwardLayer(Layer):
         self, grad_p: ScaledGradient, gradient: ScaledGradient, into: Array
     ) -> ScaledGradient:
         """dL/dx: the branch's part, through W, and where there is a skip dL/dh itself."""
-        skips = "phi" in self.arrays.own
+        skips = self._skips
         # dL/dh may lie where dL/dx goes, so the branch needs room of its own.
         if into is not self._into:
             self._into = into
@@ -210,7 +221,7 @@ class FeedForwardLayer(Layer):
             result = norm.push(result)
         result *= slope
         result = result.reshape(len(tangent), -1)
-        if "phi" in self.arrays.own:
+        if self._skips:
             result += tangent
         return result
 
@@ -224,7 +235,7 @@ class FeedForwardLayer(Layer):
         result = self.backend.empty((len(cotangent), *input_shape))
         self._linear_backward(projected[None], result[None])()
         result = result.reshape(len(cotangent), -1)
-        if "phi" in self.arrays.own:
+        if self._skips:
             result += cotangent
         return result
 

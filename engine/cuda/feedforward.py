@@ -44,23 +44,23 @@ class DeviceFeedForward(FeedForwardLayer):
             bias = bias.reshape(cells, *(1,) * (len(shape) - 2), -1)
             self._shift = backend.xp.broadcast_to(bias, shape)
 
-    def _respond(self, x: Array, phi: Array, h: Array) -> None:
-        skips = phi is not h
+    def _respond(self, x: Array) -> None:
+        skips = self._skips
         if not self._fused or (self._shift is None and not skips):
-            return super()._respond(x, phi, h)
+            return super()._respond(x)
         self._weigh(x)
         given = [] if self._shift is None else [self._shift]
-        results = [self._a, phi]
+        results = [self._a, self._phi]
         if skips:
             given.append(x)
-            results.append(h)
+            results.append(self._h)
         kernel = _forward(self.activation, self._compiler, self._shift is not None, skips)
         kernel(*given, *results)
 
     def _through_phi(self, x: Array, gradient: Array) -> Array:
         if not self._fused:
             return super()._through_phi(x, gradient)
-        phi, grad_a = self.arrays.own.get("phi", self.arrays.own["h"]), self._slope
+        phi, grad_a = self._phi, self._slope
         kernel = _backward(self.activation, self._compiler, self.statistics)
         if self.statistics:
             flat = self._mask[: grad_a.size].reshape(grad_a.shape)
