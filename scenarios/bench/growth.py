@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from scenarios.bench.workloads import Workload
 
-#: The lengths timed, as shares of the workload's own.
-SHARES = (0.25, 0.5, 1.0, 2.0)
+#: The lengths timed are this share of the workload's own, and that doubled, so many in all.
+SHARE, COUNT = 0.25, 4
+#: Time steps below which what a pass costs apart from them would bend the fit.
+FEWEST_STEPS = 50
 
 #: The exponent of a cost that is linear, and how far from it is still that.
 LINEAR, TOLERANCE = 1.0, 0.05
@@ -48,7 +50,9 @@ def measure_growth(workload: Workload, device: str, seconds: float) -> Growth:
 
     Raises MemoryShortage where the longest does not fit.
     """
-    lengths = tuple(dict.fromkeys(max(2, round(share * workload.length)) for share in SHARES))
+    least = FEWEST_STEPS if workload.recurrent else 2
+    shortest = max(least, round(SHARE * workload.length))
+    lengths = tuple(shortest * 2**power for power in range(COUNT))
     engines = {str(length): Engine(workload.with_length(length), device) for length in lengths}
     medians, _ = race({name: engine.__call__ for name, engine in engines.items()}, seconds)
     return fit("time_steps" if workload.recurrent else "depth", lengths, tuple(medians.values()))

@@ -131,10 +131,12 @@ def test_the_fit_finds_the_exponent(exponent: float) -> None:
 
 
 def test_growth_is_measured_along_time_or_depth() -> None:
-    along_time = measure_growth(TINY["W3"].with_length(32), "cpu", 0.01)
+    along_time = measure_growth(TINY["W3"].with_length(240), "cpu", 0.01)
+    along_few = measure_growth(TINY["W3"].with_length(32), "cpu", 0.01)
     along_depth = measure_growth(TINY["W1"].with_length(8), "cpu", 0.01)
 
-    assert (along_time.along, along_time.lengths) == ("time_steps", (8, 16, 32, 64))
+    assert (along_time.along, along_time.lengths) == ("time_steps", (60, 120, 240, 480))
+    assert along_few.lengths == (50, 100, 200, 400)
     assert (along_depth.along, along_depth.lengths) == ("depth", (2, 4, 8, 16))
     assert math.isfinite(along_time.exponent) and math.isfinite(along_depth.error)
 
