@@ -63,10 +63,11 @@ class ConvolutionLayer(FeedForwardLayer):
         return self._convolution.hands > 1
 
     def _linear(self, x: Array, out: Array) -> Callable[[], object]:
-        return partial(self._convolution.convolve, x, self._kernel, out)
+        return partial(self._convolution.convolve, x, self._kernel[: len(x)], out)
 
     def _linear_backward(self, gradient: Array, out: Array) -> Callable[[], object]:
-        return partial(self._convolution.convolve_transposed, gradient, self._kernel, out)
+        kernel = self._kernel[: len(gradient)]
+        return partial(self._convolution.convolve_transposed, gradient, kernel, out)
 
     def _weight_gradient(self, x: Array, gradient: Array) -> Callable[[], object]:
         return partial(self._convolution.kernel_gradient, x, gradient, self.arrays.gradients["W"])

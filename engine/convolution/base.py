@@ -36,7 +36,8 @@ class Convolution(ABC):
 
     Args:
         backend: the device and dtype.
-        sizes: what it was planned for; a call may come with another number of images.
+        sizes: what it was planned for; a call may come with another number of images, and with
+            fewer cells.
         shared: flat scratch, by the names of `plan`.
 
     Attributes:

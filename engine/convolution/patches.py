@@ -53,13 +53,13 @@ class PatchBuffer:
         """Patches (S, n * height * width, k * k * channels) of images (S, n, height, width, C)."""
         cells, count, height, width, _ = images.shape
         before = self._before
-        padded = self._padded[:, :count]
+        padded = self._padded[:cells, :count]
         padded[:, :, before : before + height, before : before + width] = images
         if self._circular:
             self._wrap(padded, 2, height)
             self._wrap(padded, 3, width)
-        patches = self._patches[:, :count]
-        self._xp.copyto(patches, self._windows[:, :count])
+        patches = self._patches[:cells, :count]
+        self._xp.copyto(patches, self._windows[:cells, :count])
         return patches.reshape(cells, count * height * width, -1)
 
     def _wrap(self, padded: Array, axis: int, size: int) -> None:

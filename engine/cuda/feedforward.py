@@ -90,12 +90,13 @@ class DeviceCNN(DeviceFeedForward, ConvolutionLayer):
     def _linear(self, x: Array, out: Array) -> Callable[[], object]:
         if not isinstance(self._convolution, DeviceConvolution):
             return super()._linear(x, out)
-        return _in_turn(self._convolution.convolution(x, self._kernel, out))
+        return _in_turn(self._convolution.convolution(x, self._kernel[: len(x)], out))
 
     def _linear_backward(self, gradient: Array, out: Array) -> Callable[[], object]:
         if not isinstance(self._convolution, DeviceConvolution):
             return super()._linear_backward(gradient, out)
-        return _in_turn(self._convolution.transposed(gradient, self._kernel, out))
+        kernel = self._kernel[: len(gradient)]
+        return _in_turn(self._convolution.transposed(gradient, kernel, out))
 
     def _weight_gradient(self, x: Array, gradient: Array) -> Callable[[], object]:
         if not isinstance(self._convolution, DeviceConvolution):

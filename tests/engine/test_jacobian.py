@@ -323,3 +323,16 @@ def test_the_median_counts_weights_and_zeros():
     assert spectrum([2.0, 1.0, 0.0], [1.0, 1.0, 1.0], 0.0).median == 1.0
     assert spectrum([2.0, 1.0, 0.0], [0.2, 0.2, 2.6], 0.0).median == 0.0
     assert spectrum([2.0, 1.0], [1.0, 1.0], 5.0).median == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [*((kind, {}) for kind in KINDS), ("cnn", {"convolution": "winograd"})],
+)
+def test_of_a_stack_the_first_cell_is_meant(kind, changes):
+    spec = small_spec(kind, **changes)
+    x, _ = problem(spec, cells=3)
+    stack = build(spec, *(InitSpec(seed=seed) for seed in (1, 2, 3)))
+    alone = build(spec, InitSpec(seed=1))
+    one, other = product(stack, x), product(alone, x[:1])
+    assert np.abs(one - other).max() <= 1e-13 * np.abs(other).max() and one.any()

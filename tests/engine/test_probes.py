@@ -225,8 +225,7 @@ def test_shared_pre_activations_show_what_kept_ones_do(
         assert all(("a" in one.arrays.own) == kept for one in network.layers)
         fields = network.evaluate(x, target)
         gradients = {name: network.gradient(name) for name in network.parameters}
-        chain = network.linearise(x) if cells == 1 else []
-        hops = [hop.push(np.eye(hop.inputs, dtype="float32")) for hop in chain]
+        hops = [hop.push(np.eye(hop.inputs, dtype="float32")) for hop in network.linearise(x)]
         seen.append((fields, gradients, hops))
     (shared, gradients, hops), (own, own_gradients, own_hops) = seen
     for field in ("loss", "log10_grad_h", "log10_grad_a", "saturated_fraction", "zero_fraction"):
