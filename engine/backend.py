@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from engine.arrays import Array, ArrayModule
 from engine.errors import DeviceError
 from engine.host import cgroup_headroom, cpu_name
+from engine.measuring import Measuring, OnDevice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.companion import Companion
     from engine.cuda.compiler import Compiler
     from engine.layer import Layer
+    from engine.measurements import Plan, Result
 
 _WAY_ON = "use --device cpu"
 
@@ -40,7 +42,7 @@ _CACHE_LINE = 64
 _LIMIT_VARIABLE, _LIMIT_SHARE = "CUPY_GPU_MEMORY_LIMIT", 0.8
 
 
-class Backend(ABC):
+class Backend(Measuring):
     """One device and one dtype to compute in.
 
     Attributes:
@@ -51,7 +53,6 @@ class Backend(ABC):
         compiler: what compiles kernels for the device; None on the CPU, which has none.
         companion: a second thread for large products, where a CPU has a core to spare for it;
             whoever sets it holds BLAS to one thread during passes.
-        wide_squares: whether sums of squares hold what the dtype's own squares would not.
     """
 
     xp: ArrayModule
@@ -59,7 +60,6 @@ class Backend(ABC):
     description: dict[str, str | None]
     compiler: Compiler | None = None
     companion: Companion | None = None
-    wide_squares: bool = False
 
     def activation(self, activation: Activation) -> Activation:
         """The activation as the device computes it: in single kernels if it has any."""
@@ -134,21 +134,9 @@ class Backend(ABC):
     def to_host(self, array: Array) -> NDArray[Any]:
         """A NumPy array of the same dtype."""
 
-    @abstractmethod
-    def sum_squares(self, blocks: Array) -> HostArray:
-        """Sums of squares over the last axis, in the backend's dtype or wider, on the host."""
-
-    def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
-        """`sum_squares` of each, in as few transfers as can be."""
-        return [self.sum_squares(one) for one in blocks]
-
-    @abstractmethod
-    def sum_all_squares(self, array: Array) -> float:
-        """The sum of squares of a whole array, in the backend's dtype or wider."""
-
-    @abstractmethod
-    def put_share(self, mask: Array, out: HostArray) -> None:
-        """Write to `out` the share of true entries in each of out.size equal parts of a mask."""
+    def squared_norms(self, rows: Array) -> Array:
+        """Sums of squares over the last axis, on the device and in the rows' own dtype."""
+        return (rows * rows).sum(axis=-1)
 
     @abstractmethod
     def available_bytes(self) -> int:
@@ -177,6 +165,9 @@ class NumPyBackend(Backend):
     def _to_next_line(self, array: Array) -> int:
         return int(-array.ctypes.data % _CACHE_LINE // array.itemsize)
 
+    def squared_norms(self, rows: Array) -> Array:
+        return self.xp.vecdot(rows, rows)
+
     def sum_squares(self, blocks: Array) -> HostArray:
         result: HostArray = self.xp.vecdot(blocks, blocks).astype(self.xp.float64)
         return result
@@ -203,6 +194,24 @@ class NumPyBackend(Backend):
         out[...] = counts.reshape(out.shape)
         out /= size
 
+    def numbers(self, array: Array, *, decides: bool = False) -> HostArray:
+        result: HostArray = self.xp.asarray(array, dtype=self.xp.float64)
+        return result
+
+    def smallest(self, array: Array) -> float:
+        return float(array.min())
+
+    def settle(self, action: Callable[[], object]) -> None:
+        action()
+
+    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
+        pass
+
+    def during(
+        self, plans: dict[Hashable, Plan], key: Hashable, work: Callable[[], Result]
+    ) -> Result:
+        return work()
+
     def available_bytes(self) -> int:
         import psutil
 
@@ -211,7 +220,7 @@ class NumPyBackend(Backend):
         return available if limit is None else min(available, limit)
 
 
-class CuPyBackend(Backend):
+class CuPyBackend(OnDevice, Backend):
     """One CUDA (or ROCm) device, through CuPy."""
 
     def __init__(self, ordinal: int, dtype: str) -> None:
@@ -235,16 +244,12 @@ class CuPyBackend(Backend):
         except Exception as error:
             raise DeviceError(f"cuda:{ordinal} does not work: {_line(error)}; {_WAY_ON}") from error
         from engine.cuda.compiler import CuPyCompiler
+        from engine.cuda.transfers import CuPyMeasurements
 
         self.xp = cupy
         self.compiler = CuPyCompiler(cupy)
         self.dtype = cupy.dtype(dtype)
-        # Memory bounds it, so that float64 costs nothing here and spares a second look.
-        self.wide_squares = self.dtype.itemsize < 8
-        square = "static_cast<double>(x) * static_cast<double>(x)"
-        self._square = cupy.ReductionKernel(
-            "T x", "float64 y", square, "a + b", "y = a", "0", "nablascope_sum_squares"
-        )
+        self.measurements = CuPyMeasurements(self)
         self.description = {
             "device": f"cuda:{ordinal}",
             "name": properties["name"].decode(),
@@ -255,29 +260,6 @@ class CuPyBackend(Backend):
     def to_host(self, array: Array) -> NDArray[Any]:
         result: NDArray[Any] = self.xp.asnumpy(array)
         return result
-
-    def sum_squares(self, blocks: Array) -> HostArray:
-        result: HostArray = self.to_host(self._square(blocks, axis=-1))
-        return result
-
-    def each_sum_squares(self, blocks: Sequence[Array]) -> list[HostArray]:
-        counts = [prod(one.shape[:-1]) for one in blocks]
-        together = self.xp.empty(sum(counts))
-        places = list(itertools.pairwise(itertools.accumulate(counts, initial=0)))
-        for one, (start, stop) in zip(blocks, places, strict=True):
-            self._square(one, axis=-1, out=together[start:stop].reshape(one.shape[:-1]))
-        sums = self.to_host(together)
-        return [
-            sums[start:stop].reshape(one.shape[:-1])
-            for one, (start, stop) in zip(blocks, places, strict=True)
-        ]
-
-    def sum_all_squares(self, array: Array) -> float:
-        return float(self._square(array))
-
-    def put_share(self, mask: Array, out: HostArray) -> None:
-        counts = self.to_host(self.xp.count_nonzero(mask.reshape(*out.shape, -1), axis=-1))
-        out[...] = counts / (mask.size // out.size)
 
     def available_bytes(self) -> int:
         free, _ = self.xp.cuda.runtime.memGetInfo()

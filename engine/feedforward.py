@@ -64,6 +64,7 @@ class FeedForwardLayer(Layer):
             self._fill_bias_gradient = sum_over_samples(
                 backend, ones, self._slope, arrays.gradients["b"]
             )
+        self._log2_projection = self.probe.log2_path.get("projection")
         if spec.residual:
             # nan stays where no gradient is passed on: in the first layer.
             self.probe.log2_path["branch"].fill(math.nan)
@@ -139,9 +140,7 @@ class FeedForwardLayer(Layer):
             self.witness(gradient.data, gradient.exponent, _THE_STEP)
         grad_a = ScaledGradient(self._through_phi(x, gradient.data), gradient.exponent)
         self.rescale(grad_a, probe.log2_grad_a)
-        grad_p, log2_grad_p = self._projection_gradient(grad_a)
-        if self.normaliser is not None:
-            probe.log2_path["projection"][:] = log2_grad_p
+        grad_p, log2_grad_p = self._projection_gradient(grad_a, self._log2_projection)
         if into is None:
             below = ScaledGradient(into, grad_p.exponent)
         else:

@@ -20,6 +20,7 @@ from engine.magnitude import (
     untouched,
     within,
 )
+from engine.measurements import DRIFT
 from engine.normalisation import Normaliser
 
 if TYPE_CHECKING:
@@ -189,6 +190,8 @@ class Layer(ABC):
         self.stream: SkipStream | None = None
         #: Whether a backward pass fills the parameters' gradients; the network sets it.
         self.fills_gradients = True
+        #: Whether it also measures them; the network sets it.
+        self.measures_gradients = True
         #: What it reads in every pass, where that is one array; the network sets it.
         self.reads: Array = None
         #: Shown dL/dh of every step as a backward pass gets to it; set to look at single values.
@@ -196,6 +199,9 @@ class Layer(ABC):
         #: log2 RMS of the layer's input, (S, T), or a number that none exceeds by much, (S, 1); the
         #: network sets it before a pass.
         self.log2_x: HostArray = np.zeros((cells, 1))
+        self._at_hand = backend.measurements is None
+        #: |log2 RMS| that is trusted of a sum over time and of a product, as far as it is known.
+        self._trusted = TRUSTED if self._at_hand else TRUSTED - 2.0 * DRIFT
 
     @property
     def shares_work(self) -> bool:
@@ -253,10 +259,15 @@ class Layer(ABC):
             # Such slopes are 0 or 1, so the sum of their squares counts those that are not flat.
             active = self.backend.sum_squares(slope.reshape(*slope.shape[:2], -1))
             units = slope.size // active.size
-            flat = (units - active) / units
-            probe.zero_fraction[:, steps] = probe.saturated_fraction[:, steps] = flat
+
+            def record() -> None:
+                flat = (units - active) / units
+                probe.zero_fraction[:, steps] = probe.saturated_fraction[:, steps] = flat
+
+            self.backend.settle(record)
         else:
-            probe.saturated_fraction[:, steps] = self._saturated_share(slope, self.activation)
+            share = probe.saturated_fraction[:, steps]
+            self._put_saturated(slope, self.activation, share)
 
     def _project(self, p: Array) -> None:
         """Turn x W, shaped like a, into what the bias is added to."""
@@ -265,10 +276,13 @@ class Layer(ABC):
         if self.normaliser is not None:
             self.normaliser.forward(p)
 
-    def _projection_gradient(self, grad_a: ScaledGradient) -> tuple[ScaledGradient, HostArray]:
+    def _projection_gradient(
+        self, grad_a: ScaledGradient, out: HostArray | None = None
+    ) -> tuple[ScaledGradient, HostArray]:
         """dL/d(x W) and its log2 RMS (S, T), given dL/da, which keeps its own data.
 
-        Where nothing lies between the two, they are one and the same.
+        Where nothing lies between the two, they are one and the same; else the sizes are written to
+        `out` if there is one.
         """
         sizes = self.probe.log2_grad_a
         if self.plain:
@@ -287,7 +301,7 @@ class Layer(ABC):
             grad_p = self.normaliser.backward(grad_a, self.rescale)
         if self.stream is not None:
             self.stream.backward(grad_p)
-        return grad_p, self.rescale(grad_p)
+        return grad_p, self.rescale(grad_p, out)
 
     def _scaled_like_a(self) -> tuple[Array, ...]:
         """Gradients (S, T, ...) beside dL/da that are summed over time for a parameter's."""
@@ -299,7 +313,7 @@ class Layer(ABC):
         arrays.exponents[...] = exponent
         if of_weights is not exponent:
             arrays.exponents[list(arrays.gradients).index("W")] = of_weights
-        if self.statistics:
+        if self.measures_gradients:
             self.measure_gradients()
 
     def measure_gradients(self) -> None:
@@ -310,19 +324,19 @@ class Layer(ABC):
         if not untouched(arrays.exponents):
             arrays.log2_gradients += arrays.exponents
 
-    def _saturated_share(self, slope: Array, activation: Activation) -> HostArray:
-        """Share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
+    def _put_saturated(self, slope: Array, activation: Activation, out: HostArray) -> None:
+        """Write the share of saturated units, (S, steps), given their slopes (S, steps, B, ...)."""
+        bound = SATURATION * activation.max_slope
+        if activation.monotone:
+            self._put_share(slope, self.backend.xp.less, bound, out)
+            return
         import numpy as np
 
-        bound = SATURATION * activation.max_slope
-        result: HostArray = np.empty(slope.shape[:2])
-        self._put_share(slope, self.backend.xp.less, bound, result)
-        if not activation.monotone:
-            # Slopes of GELU and SiLU dip below zero, and magnitude is what counts.
-            steep = np.empty_like(result)
-            self._put_share(slope, self.backend.xp.less_equal, -bound, steep)
-            result -= steep
-        return result
+        # Slopes of GELU and SiLU dip below zero, and magnitude is what counts.
+        below, steep = np.empty(out.shape), np.empty(out.shape)
+        self._put_share(slope, self.backend.xp.less, bound, below)
+        self._put_share(slope, self.backend.xp.less_equal, -bound, steep)
+        self.backend.settle(partial(np.subtract, below, steep, out))
 
     def _put_share(self, values: Array, compare: Array, bound: float, out: HostArray) -> None:
         """Write the share, (S, steps), of the values (S, steps, ...) that `compare` to `bound`."""
@@ -337,7 +351,7 @@ class Layer(ABC):
         """
         exponent = gradient.exponent
         size: HostArray = exponent.astype("float64") if out is None else out
-        if size.size == 1:
+        if size.size == 1 and self._at_hand:
             single = log2_rms_of_all(self.backend, gradient.data)
             if -_HOP_WINDOW < single < _HOP_WINDOW:
                 size.fill(single + exponent.item())
@@ -373,13 +387,14 @@ class Layer(ABC):
         rounding. Arrays of `also` have the same scales and are brought along.
         """
         first: Exponents = gradient.exponent[:, 0]
+        trusted = self._trusted
         if log2_grad.size == log2_x.size == 1:
             # One step has one scale, and mostly a good one.
             size = log2_grad.item() - first.item()
-            if -TRUSTED < size < TRUSTED and -TRUSTED < size + log2_x.item() < TRUSTED:
+            if -trusted < size < trusted and -trusted < size + log2_x.item() < trusted:
                 return first
         # The common case: nothing was ever rescaled, and nothing is near the dtype's ends.
-        if untouched(gradient.exponent) and _mild(log2_grad) and _mild(log2_x):
+        if untouched(gradient.exponent) and _mild(log2_grad, trusted) and _mild(log2_x, trusted):
             return first
         import numpy as np
 
@@ -387,8 +402,8 @@ class Layer(ABC):
         largest = _peak(log2_grad, alive)
         product = _peak(log2_grad + np.maximum(log2_x, -TRUSTED), alive)
         kept = (gradient.exponent == first[:, None]).all(axis=1)
-        kept &= (np.abs(largest - first) <= TRUSTED) & (np.abs(product - first) <= TRUSTED)
-        chosen = np.where(kept, first, np.rint(np.maximum(product, largest - TRUSTED)))
+        kept &= (np.abs(largest - first) <= trusted) & (np.abs(product - first) <= trusted)
+        chosen = np.where(kept, first, np.rint(np.maximum(product, largest - trusted)))
         exponent: Exponents = chosen.astype(np.int64)
         shift = np.where(alive, gradient.exponent - exponent[:, None], 0)
         # Mostly the steps near the loss have this scale already.
@@ -400,10 +415,11 @@ class Layer(ABC):
         return exponent
 
 
-def _mild(sizes: HostArray) -> bool:
+def _mild(sizes: HostArray, trusted: float) -> bool:
+    """Whether a product of two such sizes is trusted."""
     if sizes.size == 1:
-        return abs(sizes.item()) < TRUSTED / 2
-    return within(sizes, -TRUSTED / 2, TRUSTED / 2)
+        return abs(sizes.item()) < trusted / 2
+    return within(sizes, -trusted / 2, trusted / 2)
 
 
 def _peak(sizes: HostArray, alive: NDArray[np.bool_]) -> HostArray:

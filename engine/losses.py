@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from engine.magnitude import ScaledGradient
+from engine.magnitude import ScaledGradient, untouched
 from engine.registry import Registry
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from engine.arrays import Array, HostArray
     from engine.backend import Backend
 
@@ -28,13 +25,13 @@ class Judgement:
 
     Attributes:
         losses: each sample's loss at each step, (S, K, B) in float64; `Fields.loss` is their mean.
-        hits: whether the largest output is the right class, (S, K, B); None where nothing is
-            classified.
+        hits: 1 where the largest output is the right class, else 0, (S, K, B); None where nothing
+            is classified.
         gradient: dL/dy of that mean, (S, K, B, outputs).
     """
 
     losses: HostArray
-    hits: NDArray[np.bool_] | None
+    hits: HostArray | None
     gradient: ScaledGradient
 
     @property
@@ -81,8 +78,7 @@ class MeanSquaredError(Loss):
         error = y
         error -= target
         # In float64, so that a large but finite error has a finite loss.
-        host = backend.to_host(error).astype(np.float64)
-        losses: HostArray = np.vecdot(host, host) / host.shape[-1]
+        losses = backend.numbers(backend.squared_norms(error.astype(np.float64)) / error.shape[-1])
         error *= 2.0 / math.prod(error.shape[1:])
         exponent = np.zeros(error.shape[:2], dtype=np.int64)
         return Judgement(losses, None, ScaledGradient(error, exponent))
@@ -101,27 +97,30 @@ class CrossEntropy(Loss):
     def judge(self, backend: Backend, y: Array, target: Array) -> Judgement:
         import numpy as np
 
-        host = backend.to_host(y).astype(np.float64)
-        label = backend.to_host(target).argmax(axis=-1)[..., None]
-        best = host.argmax(axis=-1)[..., None]
-        shifted: NDArray[Any] = host - np.take_along_axis(host, best, axis=-1)
-        rest = np.exp(shifted)
+        xp, wide = backend.xp, y.astype(np.float64)
+        label, classes = target.argmax(axis=-1)[..., None], xp.arange(y.shape[-1])
+        best = wide.argmax(axis=-1)[..., None]
+        right = classes == label
+        log_p = wide - xp.take_along_axis(wide, best, axis=-1)
+        rest = xp.exp(log_p)
         # The largest is exactly 1 and stays out of the sum, so that log1p keeps what is small.
-        np.put_along_axis(rest, best, 0.0, axis=-1)
-        log_p = shifted - np.log1p(rest.sum(axis=-1, keepdims=True))
-        losses: HostArray = np.take_along_axis(log_p, label, axis=-1)[..., 0] * -1.0
+        xp.copyto(rest, 0.0, where=classes == best)
+        log_p -= xp.log1p(rest.sum(axis=-1, keepdims=True))
+        losses = backend.numbers(xp.take_along_axis(log_p, label, axis=-1)[..., 0] * -1.0)
         # p of the wrong classes alone: the right one's p - 1 is minus their sum, without the loss
         # of digits that a difference of two numbers near 1 has.
-        np.put_along_axis(log_p, label, -math.inf, axis=-1)
-        log2_p = log_p / math.log(2.0)
-        peak = log2_p.max(axis=(2, 3))
+        xp.copyto(log_p, -math.inf, where=right)
+        log2_p = xp.divide(log_p, math.log(2.0), out=log_p)
+        peak = backend.numbers(log2_p.max(axis=(2, 3)), decides=True)
         outside = (np.abs(peak) > _NEAR_ONE) & (np.abs(peak) < _ZERO)
         exponent = np.where(outside, np.rint(peak), 0.0).astype(np.int64)
-        gradient = np.exp2(log2_p - exponent[..., None, None])
-        np.put_along_axis(gradient, label, -gradient.sum(axis=-1, keepdims=True), axis=-1)
-        gradient /= math.prod(losses.shape[1:])
-        hits = (best == label)[..., 0]
-        return Judgement(losses, hits, ScaledGradient(backend.asarray(gradient), exponent))
+        if not untouched(exponent):
+            log2_p -= xp.asarray(exponent[..., None, None], dtype=np.float64)
+        gradient = xp.exp2(log2_p)
+        xp.copyto(gradient, gradient.sum(axis=-1, keepdims=True) * -1.0, where=right)
+        gradient /= math.prod(y.shape[1:-1])
+        hits = backend.numbers((best == label)[..., 0])
+        return Judgement(losses, hits, ScaledGradient(gradient.astype(y.dtype), exponent))
 
 
 for _loss in (MeanSquaredError(), CrossEntropy()):

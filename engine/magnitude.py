@@ -15,6 +15,9 @@ from engine.arrays import Array
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.arrays import Exponents, HostArray
     from engine.backend import Backend
 
@@ -52,6 +55,9 @@ def log2_rms(backend: Backend, blocks: Array, lead: int = 2) -> HostArray:
 
 def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
     """Write what `log2_rms` returns to `out`, one number for each index of its axes."""
+    if backend.measurements is not None:
+        put_each_log2_rms(backend, [(blocks, out)])
+        return
     if out.size == 1:
         out.fill(log2_rms_of_all(backend, blocks))
         return
@@ -60,35 +66,35 @@ def put_log2_rms(backend: Backend, blocks: Array, out: HostArray) -> None:
 
 
 def put_each_log2_rms(backend: Backend, fields: Sequence[tuple[Array, HostArray]]) -> None:
-    """`put_log2_rms` of each (blocks, out); from a device all numbers come in one transfer."""
-    if backend.compiler is None:
+    """`put_log2_rms` of each (blocks, out); what waits for a device does so once."""
+    if backend.measurements is None:
         for blocks, out in fields:
             put_log2_rms(backend, blocks, out)
         return
-    flats = [blocks.reshape(*out.shape, -1) for blocks, out in fields]
-    sums = backend.each_sum_squares(flats)
-    for flat, squares, (_, out) in zip(flats, sums, fields, strict=True):
-        _put_log2_rms(backend, flat, squares, out)
+    flats = [(blocks.reshape(*out.shape, -1), out) for blocks, out in fields]
+    backend.measurements.put_log2_rms(flats)
 
 
 def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostArray) -> None:
     """Write log2 RMS over the last axis to `out`, given the sums of squares."""
     import numpy as np
 
-    size = flat.shape[-1]
     np.log2(squares, out=out)
-    out -= math.log2(size)
+    out -= math.log2(flat.shape[-1])
     out *= 0.5
-    if within(squares, *_SOUND_SQUARES):
-        return
-    if backend.wide_squares:
-        out[~np.isfinite(squares)] = math.nan
-        return
-    sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
-    places = np.argwhere(~sound)
-    most = max(1, (_PIECE if backend.compiler is None else _DEVICE_PIECE) // size)
-    for first in range(0, len(places), most):
-        part = places[first : first + most].T
+    if not within(squares, *_SOUND_SQUARES):
+        sound = (squares > _SOUND_SQUARES[0]) & (squares < _SOUND_SQUARES[1])
+        look_again(backend, flat, ~sound, out)
+
+
+def look_again(backend: Backend, flat: Array, places: NDArray[np.bool_], out: HostArray) -> None:
+    """Write log2 RMS over the last axis to `out` at these places, whatever squares would leave."""
+    import numpy as np
+
+    found = np.argwhere(places)
+    most = max(1, (_PIECE if backend.measurements is None else _DEVICE_PIECE) // flat.shape[-1])
+    for first in range(0, len(found), most):
+        part = found[first : first + most].T
         rows = flat[tuple(backend.xp.asarray(axis) for axis in part)]
         out[tuple(part)] = _careful_log2_rms(backend, rows)
 
@@ -96,9 +102,7 @@ def _put_log2_rms(backend: Backend, flat: Array, squares: HostArray, out: HostAr
 def log2_rms_of_all(backend: Backend, block: Array) -> float:
     """`log2_rms` of a whole array: one number, as most layers give, is quicker without arrays."""
     square = backend.sum_all_squares(block)
-    if _LEAST_SQUARE < square < _LARGEST_SQUARE or (
-        backend.wide_squares and 0.0 < square < math.inf
-    ):
+    if _LEAST_SQUARE < square < _LARGEST_SQUARE:
         return 0.5 * math.log2(square / block.size)
     return _careful_log2_rms(backend, block.reshape(1, -1)).item()
 
@@ -125,7 +129,8 @@ def _careful_log2_rms(backend: Backend, rows: Array) -> HostArray:
     scaled = backend.xp.ldexp(rows, backend.xp.asarray(-shift[:, None]))
     # A row of zeros has no squares to take a logarithm of, and -inf is what it should give.
     with np.errstate(divide="ignore"):
-        sizes: HostArray = shift + 0.5 * np.log2(backend.sum_squares(scaled) / rows.shape[-1])
+        squares = backend.to_host(backend.squared_norms(scaled)).astype(np.float64)
+        sizes: HostArray = shift + 0.5 * np.log2(squares / rows.shape[-1])
     sizes[lost] = math.nan
     return sizes
 
@@ -163,7 +168,9 @@ def multiply_by_power(backend: Backend, data: Array, exponent: Exponents) -> Non
         backend.xp.ldexp(data, powers, out=data)
         return
     factors = np.ldexp(1.0, np.maximum(exponent, -1080)).reshape(shape)
-    backend.xp.multiply(data, backend.asarray(factors), out=data)
+    # A single one need not be an array, which a device would be sent.
+    factor = factors.item() if factors.size == 1 else backend.asarray(factors)
+    backend.xp.multiply(data, factor, out=data)
 
 
 def add_scaled(

@@ -14,7 +14,7 @@ from engine.recurrence import RecurrentLayer, plan_recurrence
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from engine.arrays import Array
+    from engine.arrays import Array, HostArray
     from engine.initialisers import Role
     from engine.spec import NetworkSpec
 
@@ -72,19 +72,23 @@ class GatedRecurrence(MatrixRecurrence):
 
         Records the share of saturated units.
         """
+        import numpy as np
+
         a, gates = self.a[:, :, block], self.arrays.own["gates"][:, :, block]
         slope = self.shared("slope", a.shape)
-        shares, first = [], 0
+        shares: list[HostArray] = []
+        first = 0
         for squash, alike in groupby(self.squashes):
             part = slice(first, first + len(list(alike)))
             first, phi = part.stop, self.backend.activation(ACTIVATIONS[squash])
             phi.slope(self.backend.xp, a[:, part], gates[:, part], slope[:, part])
             if self.statistics:
-                shares += [
-                    self._saturated_share(gate, phi) for gate in slope[:, part].swapaxes(0, 1)
-                ]
+                for gate in slope[:, part].swapaxes(0, 1):
+                    shares.append(np.empty(gate.shape[:2]))
+                    self._put_saturated(gate, phi, shares[-1])
         if self.statistics:
-            self.probe.saturated_fraction[:, block] = sum(shares) / len(shares)
+            out = self.probe.saturated_fraction[:, block]
+            self.backend.settle(lambda: np.divide(sum(shares), len(shares), out=out))
         return slope
 
     def step_scratch(self) -> Array:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from engine.layer import Layer
     from engine.linearisation import Hop
     from engine.losses import Judgement
+    from engine.measurements import Plan
     from engine.optimizers import Optimizer
     from engine.spec import InitSpec, NetworkSpec
 
@@ -180,6 +182,8 @@ class Network:
             for state in states:
                 state.fill(0.0)
         self.updates = 0
+        # Others than these networks' may be far from what they will measure.
+        self._passes.clear()
         self._bound = self._bounded(self._plan, [init.recurrent_bound for init in inits])
         self._bound.apply()
 
@@ -263,8 +267,11 @@ class Network:
             name: [backend.zeros((self.cells, *shape)) for _ in range(slots)]
             for name, shape in plan.parameters.items()
         }
+        self._axes = {1 + len(shape) for shape in plan.parameters.values()}
         self.updates = 0
-        self._statistics = True
+        self._statistics = self._measured = True
+        #: What a device has learnt from the passes it ran.
+        self._passes: dict[Hashable, Plan] = {}
         return plan
 
     def _bounded(self, plan: _NetworkPlan, gammas: list[float]) -> RecurrentBound:
@@ -343,7 +350,13 @@ class Network:
         self.parameters["readout.b"].fill(0.0)
 
     def evaluate(
-        self, x: Array, target: Array, *, statistics: bool = True, parameters: bool = True
+        self,
+        x: Array,
+        target: Array,
+        *,
+        statistics: bool = True,
+        parameters: bool = True,
+        clipped: bool = False,
     ) -> Fields:
         """Forward, loss, full backward and every probe.
 
@@ -352,28 +365,35 @@ class Network:
         the backend's device. The loss is that of the spec (engine/losses.py). Without `statistics`
         what neither a verdict nor an update needs is left out: shares of zeros and of saturated
         units, and the sizes of parameter gradients. Without `parameters` their gradients are left
-        out altogether, a third of the work, and neither `update` nor `gradient` can follow.
+        out altogether, a third of the work, and neither `update` nor `gradient` can follow. Where
+        the update will clip by norm and `clipped` says so, it need not measure them itself.
         """
         import numpy as np
 
-        if statistics != self._statistics:
-            self._measure(statistics)
+        measured = statistics or clipped
+        if (statistics, measured) != (self._statistics, self._measured):
+            self._measure(statistics, measured)
+        self._filled = parameters
+        kind = (statistics, measured, parameters, x.shape)
         with np.errstate(all="ignore"):
-            # Read here, x is in cache for the first layer. No step's RMS is above that of all times
-            # sqrt(T), which is quicker to find.
-            log2_x = log2_rms(self.backend, x, lead=1)[:, None] + 0.5 * math.log2(x.shape[1])
-            self._filled = parameters
-            judgement = self._judge(x, target)
-            self._backward(x, log2_x, judgement.gradient)
+            judgement = self.backend.during(self._passes, kind, partial(self._pass, x, target))
             return self._fields(judgement)
 
-    def _measure(self, statistics: bool) -> None:
-        """Measure statistics from now on, or leave them out."""
-        self._statistics = statistics
+    def _pass(self, x: Array, target: Array) -> Judgement:
+        # Read here, x is in cache for the first layer. No step's RMS is above that of all times
+        # sqrt(T), which is quicker to find.
+        log2_x = log2_rms(self.backend, x, lead=1)[:, None] + 0.5 * math.log2(x.shape[1])
+        judgement = self._judge(x, target)
+        self._backward(x, log2_x, judgement.gradient)
+        return judgement
+
+    def _measure(self, statistics: bool, gradients: bool) -> None:
+        """Measure statistics, and the sizes of parameter gradients, from now on or not."""
+        self._statistics, self._measured = statistics, gradients
         self._probe.zero_fraction.fill(math.nan)
         self._probe.saturated_fraction.fill(math.nan)
         for layer in self.layers:
-            layer.statistics = statistics
+            layer.statistics, layer.measures_gradients = statistics, gradients
 
     def loss(self, x: Array, target: Array) -> HostArray:
         """The loss of each cell, (S,), from a forward pass alone."""
@@ -386,8 +406,9 @@ class Network:
         """
         import numpy as np
 
+        kind = ("judge", self._statistics, x.shape)
         with np.errstate(all="ignore"):
-            return self._judge(x, target)
+            return self.backend.during(self._passes, kind, partial(self._judge, x, target))
 
     def linearise(self, x: Array) -> list[Hop]:
         """The factors of the Jacobian at the first sample of the first cell, in forward order.
@@ -467,7 +488,7 @@ class Network:
         matrix_gradient(self.backend, self._features, error, self._gradients["readout.W"])
         sum_over_samples(self.backend, self._ones, error, self._gradients["readout.b"])()
         self._exponents[-2:] = exponent
-        if self._statistics:
+        if self._measured:
             self._measure_readout()
 
     def _measure_readout(self) -> None:
@@ -587,22 +608,26 @@ class Network:
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
             bounds = np.asarray(clip_values or [0.0] * self.cells, dtype=np.float64)
+            xp, most = self.backend.xp, np.where(bounds > 0.0, bounds, math.inf)
+            rates, shares, limits = (
+                self._columns(values) for values in (learning_rates, shrink[1], most)
+            )
             self.updates += 1
             for row, (name, parameter) in enumerate(self.parameters.items()):
-                gradient = self._gradients[name]
+                gradient, axes = self._gradients[name], parameter.ndim
                 multiply_by_power(self.backend, gradient, self._exponents[row] + shrink[0])
-                column = (self.cells,) + (1,) * (parameter.ndim - 1)
                 if (shrink[1] != 1.0).any():
-                    gradient *= self.backend.asarray(shrink[1].reshape(column))
+                    gradient *= shares[axes]
                 if bounds.any():
-                    most = np.where(bounds > 0.0, bounds, math.inf).reshape(column)
-                    limit = self.backend.asarray(most)
-                    self.backend.xp.clip(gradient, -limit, limit, out=gradient)
-                rate = self.backend.asarray(np.reshape(learning_rates, column))
-                optimizer.update(
-                    self.backend.xp, parameter, gradient, self._states[name], rate, self.updates
-                )
+                    xp.clip(gradient, -limits[axes], limits[axes], out=gradient)
+                state = self._states[name]
+                optimizer.update(xp, parameter, gradient, state, rates[axes], self.updates)
             self._bound.apply()
+
+    def _columns(self, values: Sequence[float] | HostArray) -> dict[int, Array]:
+        """One number a cell, on the device, by the number of axes that they are to broadcast to."""
+        column = self.backend.asarray(values)
+        return {count: column.reshape(self.cells, *(1,) * (count - 1)) for count in self._axes}
 
     def training_arrays(self) -> dict[str, Array]:
         """What updates change, as it is: parameters and the optimiser's state, each (S, *shape).
@@ -620,7 +645,7 @@ class Network:
 
         if not (bounds > 0.0).any():
             return np.zeros(self.cells, dtype=np.int64), np.ones(self.cells)
-        if not self._statistics:
+        if not self._measured:
             for layer in self.layers:
                 layer.measure_gradients()
             self._measure_readout()

@@ -169,7 +169,7 @@ class Normaliser:
         xp.multiply(n, inverse, out=n)
         if power is not None:
             xp.ldexp(inverse, power, out=inverse)
-        return float(inverse.min())
+        return self._backend.smallest(inverse)
 
     def backward(
         self, grad_a: ScaledGradient, rescale: Callable[[ScaledGradient], HostArray]

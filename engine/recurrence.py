@@ -28,7 +28,7 @@ from engine.magnitude import (
 from engine.running_sums import RunningSums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
@@ -236,9 +236,11 @@ class RecurrentLayer(Layer):
             self._fill_gradients(x, grad_a, grad_p, log2_grad_p)
         return below
 
-    def _projection_gradient(self, grad_a: ScaledGradient) -> tuple[ScaledGradient, HostArray]:
+    def _projection_gradient(
+        self, grad_a: ScaledGradient, out: HostArray | None = None
+    ) -> tuple[ScaledGradient, HostArray]:
         if self.plain:
-            return super()._projection_gradient(grad_a)
+            return super()._projection_gradient(grad_a, out)
         if self.gates and self.normaliser is not None and self.normaliser.across_time:
             import numpy as np
 
@@ -250,7 +252,7 @@ class RecurrentLayer(Layer):
         if self.gates:
             rows.data = self._rows()
             self.backend.xp.copyto(self._by_gate_of_rows(rows.data), self.grad_a)
-        result = super()._projection_gradient(rows)
+        result = super()._projection_gradient(rows, out)
         grad_a.exponent = rows.exponent
         return result
 
@@ -350,7 +352,7 @@ class RecurrentLayer(Layer):
         """Fill `grad_a`, `exponents` (S, T) with its scales, and the probe."""
         import numpy as np
 
-        grad_a, probe, steps = self.grad_a, self.probe, self.spec.time_steps
+        grad_a, steps = self.grad_a, self.spec.time_steps
         length = self._blocks[0].stop
         shape = (self.cells, length + 1, *self._step_shape()[1:])
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
@@ -389,17 +391,17 @@ class RecurrentLayer(Layer):
                 )
                 points = self._path_gradients(run)
                 of_states = [state[:, 1:] for state in run]
-                measured = [grad_a[:, :, low:stop], *of_states, *points.values()]
-                of_a, *sizes = self._log2_sizes(measured)
+                of_all = self._log2_sizes([grad_a[:, :, low:stop], *of_states, *points.values()])
+                of_a, *sizes = of_all
                 sizes, of_points = sizes[: len(run)], sizes[len(run) :]
                 size = _largest(sizes)
                 cut, force = _first_departure(size, above, resumed, force)
+                # What lies beyond is run again.
+                self.backend.disregard(of_all, (..., slice(cut)))
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
-                    probe.log2_grad_h[:, kept] = sizes[0][:, cut:] + scale[:, None]
-                    self._probe_grad_a(of_a[:, :, cut:] + scale[:, None, None], kept)
-                    for name, log2_point in zip(points, of_points, strict=True):
-                        probe.log2_path[name][:, kept] = log2_point[:, cut:] + scale[:, None]
+                    found = of_a[:, :, cut:], sizes[0][:, cut:], [one[:, cut:] for one in of_points]
+                    self.backend.settle(partial(self._probe_run, kept, scale, points, *found))
                     exponents[:, kept] = scale[:, None]
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
@@ -418,12 +420,28 @@ class RecurrentLayer(Layer):
         put_each_log2_rms(self.backend, list(zip(measured, sizes, strict=True)))
         return sizes
 
-    def _probe_grad_a(self, sizes: HostArray, steps: slice) -> None:
-        """Record log2 RMS (S, G, n) of dL/da."""
+    def _probe_run(
+        self,
+        steps: slice,
+        scale: Exponents,
+        points: Iterable[str],
+        of_a: HostArray,
+        of_h: HostArray,
+        of_points: list[HostArray],
+    ) -> None:
+        """Record log2 RMS of these steps' gradients, which have this scale (S,).
+
+        That is of dL/da by gate, (S, G, n), of dL/dh, (S, n), and of those at `points`.
+        """
+        probe, exponent = self.probe, scale[:, None]
+        probe.log2_grad_h[:, steps] = of_h + exponent
+        of_a = of_a + exponent[:, None]
         for index, name in enumerate(self.gates):
-            self.probe.log2_grad_gates[name][:, steps] = sizes[:, index]
+            probe.log2_grad_gates[name][:, steps] = of_a[:, index]
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
-        self.probe.log2_grad_a[:, steps] = sizes.max(axis=1) if self.gates else sizes[:, 0]
+        probe.log2_grad_a[:, steps] = of_a.max(axis=1) if self.gates else of_a[:, 0]
+        for name, size in zip(points, of_points, strict=True):
+            probe.log2_path[name][:, steps] = size + exponent
 
     def _normalise(
         self, top: tuple[Array, ...], scale: Exponents, least: float | HostArray

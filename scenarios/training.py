@@ -116,7 +116,9 @@ class Training:
             wanted = not lean or step < training.steps
             batch = self.data.next()
             with self._share_cores():
-                fields = network.evaluate(*batch, statistics=not lean, parameters=wanted)
+                fields = network.evaluate(
+                    *batch, statistics=not lean, parameters=wanted, clipped=any(norms)
+                )
                 held_out = self._held_out() if every and step % every == 0 else None
             losses: list[float | None] = fields.loss.tolist()
             if every:

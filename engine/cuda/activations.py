@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from engine.activations import Activation
@@ -71,7 +71,9 @@ def saturated(activation: Activation, compiler: Compiler) -> Callable[..., objec
 
 def record_saturated(layer: Layer, flat: Array) -> None:
     """Record the share of saturated units of all steps, marked in a mask (S, T, ...)."""
-    probe = layer.probe
-    layer.backend.put_share(flat, probe.saturated_fraction)
+    import numpy as np
+
+    zeros, share = layer.probe.zero_fraction, layer.probe.saturated_fraction
+    layer.backend.put_share(flat, share)
     if layer.activation.flat_where_zero:
-        probe.zero_fraction[...] = probe.saturated_fraction
+        layer.backend.settle(partial(np.copyto, zeros, share))

@@ -1,0 +1,326 @@
+"""What a device measures for its host, in one transfer a pass.
+
+The host decides from magnitudes, above all whether to rescale by a power of two; to wait for each
+of them would keep a device idle. So a pass that did wait is a plan, and the next one of its kind a
+replay: it is told the numbers of the plan, decides the same from them, and is launched as a whole.
+What it measures gathers on the device and comes in one copy at the end. If no number is far from
+the plan's, nothing was lost by deciding as it did, powers of two being exact, and the true numbers
+go where they belong. Else, as after a jump of the parameters, the pass is run again and waits, and
+is the new plan: it writes nothing that it reads, so that it can be run twice.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.magnitude import TRUSTED, look_again
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.arrays import Array, HostArray
+    from engine.backend import Backend
+
+    Action = Callable[[], object]
+
+Result = TypeVar("Result")
+
+#: How far log2 of a magnitude may be from the plan's. What decides by a plan leaves room for two of
+#: them, a product's factors, before the end of what it trusts.
+DRIFT = 40.0
+
+#: The same where a magnitude is outside what float32 is trusted with.
+_DRIFT_BEYOND = 4.0
+
+#: Sums of squares in float64 from here on up to infinity lost nothing to its lower end.
+_SOUND = 2.0**-960
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is measured.
+
+    Attributes:
+        per: how many values each sum is over.
+        size: whether it is log2 RMS, and the sums those of squares.
+        decides: whether the host decides from it.
+    """
+
+    per: int = 1
+    size: bool = False
+    decides: bool = False
+
+
+class _Measured:
+    """Numbers of one measurement that have arrived; `free` are those that decide nothing."""
+
+    def __init__(self, kind: _Kind, out: HostArray) -> None:
+        import numpy as np
+
+        self.kind = kind
+        self.out = out
+        self.values = out.copy()
+        self.free = np.full(out.shape, not kind.decides)
+
+
+def _read(raw: HostArray, per: float | HostArray, size: bool) -> HostArray:
+    """Numbers from what was put into the slots; a size that takes another look is inf."""
+    import numpy as np
+
+    if not size:
+        return raw / per
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: HostArray = 0.5 * (np.log2(raw) - np.log2(per))
+    found[(raw > 0.0) & (raw < _SOUND)] = math.inf
+    return found
+
+
+class Plan:
+    """What a pass measured, in the order of measuring.
+
+    Args:
+        measured: the numbers.
+        failed: replays in a row that came to nothing before it was made.
+        rest: how many passes are not to try it.
+    """
+
+    def __init__(self, measured: Sequence[_Measured], failed: int, rest: int) -> None:
+        import numpy as np
+
+        self.failed, self.rest = failed, rest
+        self.values = [one.values for one in measured]
+        counts = [values.size for values in self.values]
+        self.places = list(pairwise(accumulate(counts, initial=0)))
+        self._per = np.repeat([float(one.kind.per) for one in measured], counts)
+        self._size = np.repeat([one.kind.size for one in measured], counts)
+        self._free = np.concatenate([one.free.ravel() for one in measured])
+        self._expected = np.concatenate([values.ravel() for values in self.values])
+        most = np.maximum(TRUSTED, np.abs(self._expected) + _DRIFT_BEYOND)
+        most[~self._size] = math.inf
+        self._low = np.maximum(self._expected - DRIFT, -most)
+        self._high = np.minimum(self._expected + DRIFT, most)
+        #: Room for a replay: slots on the device, all and by measurement, and on the host.
+        self._slots: Array | None = None
+        self.views: list[Array] = []
+        self._room: HostArray = self._expected
+
+    def lay_out(self, device: Measurements) -> None:
+        """Make room for replays, if there is none yet."""
+        if self._slots is None:
+            count = len(self._expected)
+            self._slots, self._room = device.slots(count), device.room(count)
+            self.views = [
+                self._slots[start:stop].reshape(values.shape)
+                for (start, stop), values in zip(self.places, self.values, strict=True)
+            ]
+
+    def fetch(self, device: Measurements) -> HostArray:
+        """All numbers of a replay, once the device has got through it."""
+        import numpy as np
+
+        device.begin_copy(self._slots, self._room)()
+        return np.where(
+            self._size,
+            _read(self._room, self._per, size=True),
+            _read(self._room, self._per, size=False),
+        )
+
+    def holds(self, found: HostArray) -> bool:
+        """Whether deciding by these numbers would have made no difference that matters."""
+        import numpy as np
+
+        near = (found >= self._low) & (found <= self._high)
+        near |= (found == self._expected) | (np.isnan(found) & np.isnan(self._expected))
+        near |= self._free
+        return bool(near.all())
+
+    def deliver(self, found: HostArray, outs: Sequence[HostArray]) -> None:
+        """Put true numbers where the plan's are, with what the pass has added to them since.
+
+        To sizes it adds nothing but exponents, which are whole, and to others nothing.
+        """
+        import numpy as np
+
+        sized = self._size & np.isfinite(self._expected)
+        with np.errstate(invalid="ignore"):
+            added = np.concatenate([out.ravel() for out in outs]) - self._expected
+        true = found + np.where(sized, np.rint(added), 0.0)
+        for out, (start, stop) in zip(outs, self.places, strict=True):
+            out[...] = true[start:stop].reshape(out.shape)
+
+
+@dataclass(slots=True)
+class _Replay:
+    """A pass under way that is told a plan's numbers."""
+
+    plan: Plan
+    outs: list[HostArray] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+
+    def take(self, put: Callable[[Array], object], out: HostArray) -> None:
+        """Launch a measurement and go on with the plan's numbers."""
+        place = len(self.outs)
+        put(self.plan.views[place])
+        out[...] = self.plan.values[place]
+        self.outs.append(out)
+
+
+class Measurements(ABC):
+    """A device's measurements; outside of a `during` each one waits."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._recording: list[_Measured] | None = None
+        self._replay: _Replay | None = None
+
+    @abstractmethod
+    def put_squares(self, blocks: Array, out: Array) -> None:
+        """Launch sums of squares over the last axis, in float64, to slots shaped like the others.
+
+        No square of a value other than 0 counts as 0. An infinite value makes nan, so that inf
+        says that finite ones left float64.
+        """
+
+    @abstractmethod
+    def slots(self, count: int) -> Array:
+        """Room for numbers in float64 on the device, uninitialised."""
+
+    @abstractmethod
+    def room(self, count: int) -> HostArray:
+        """Room on the host that a copy can be under way to."""
+
+    @abstractmethod
+    def begin_copy(self, slots: Array, room: HostArray) -> Callable[[], object]:
+        """Begin to copy all that the slots will hold once the device has done what was launched.
+
+        Returns what waits for the end.
+        """
+
+    def during(
+        self, plans: dict[Hashable, Plan], key: Hashable, work: Callable[[], Result]
+    ) -> Result:
+        """Run a pass, in one transfer if `plans` has one like it; all numbers are true then.
+
+        `key` tells passes apart that measure other things. After several replays in a row that
+        came to nothing, more and more passes do not try.
+        """
+        plan = plans.get(key)
+        failed, rest = (0, 0) if plan is None else (plan.failed, plan.rest - 1)
+        if plan is not None and not plan.rest:
+            replay = _Replay(plan)
+            result = self._replayed(replay, work)
+            if self._arrived(replay):
+                plan.failed = 0
+                return result
+            failed, rest = plan.failed + 1, plan.failed
+        result, measured = self._recorded(work)
+        plans[key] = Plan(measured, failed, max(rest, 0))
+        return result
+
+    def _replayed(self, replay: _Replay, work: Callable[[], Result]) -> Result:
+        replay.plan.lay_out(self)
+        self._replay = replay
+        try:
+            return work()
+        finally:
+            self._replay = None
+
+    def _arrived(self, replay: _Replay) -> bool:
+        """Wait for the numbers of a replay and deliver them if its plan holds."""
+        found = replay.plan.fetch(self)
+        if not replay.plan.holds(found):
+            return False
+        replay.plan.deliver(found, replay.outs)
+        for action in replay.actions:
+            action()
+        return True
+
+    def _recorded(self, work: Callable[[], Result]) -> tuple[Result, list[_Measured]]:
+        measured: list[_Measured] = []
+        self._recording = measured
+        try:
+            return work(), measured
+        finally:
+            self._recording = None
+
+    def settle(self, action: Action) -> None:
+        """Do what follows from measured numbers, now, and again should they change."""
+        action()
+        if self._replay is not None:
+            self._replay.actions.append(action)
+
+    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
+        """Numbers measured last, those at `places` of each of `outs`, turn out to be of no use."""
+        for one in (self._recording or [])[-len(outs) :]:
+            assert any(one.out is out for out in outs)
+            one.free[places] = True
+
+    def put_log2_rms(self, fields: Sequence[tuple[Array, HostArray]]) -> None:
+        """Write log2 RMS over the last axis of each (blocks, out) to `out`."""
+        kinds = [_Kind(flat.shape[-1], size=True, decides=True) for flat, _ in fields]
+        puts = [partial(self.put_squares, flat) for flat, _ in fields]
+        outs = [out for _, out in fields]
+        self._measure(kinds, puts, outs)
+        for flat, out in fields:
+            unsound = out == math.inf
+            if unsound.any() and self._replay is None:
+                look_again(self._backend, flat, unsound, out)
+        self._record(kinds, outs)
+
+    def sum_squares(self, blocks: Array) -> HostArray:
+        """Sums of squares over the last axis."""
+        import numpy as np
+
+        out: HostArray = np.empty(blocks.shape[:-1])
+        self._take(_Kind(), partial(self.put_squares, blocks), out)
+        return out
+
+    def put_share(self, mask: Array, out: HostArray) -> None:
+        """Write to `out` the share of true entries in each of out.size equal parts of a mask."""
+        parts = mask.reshape(*out.shape, -1)
+        self._take(_Kind(parts.shape[-1]), partial(self.put_squares, parts), out)
+
+    def numbers(self, array: Array, *, decides: bool = False) -> HostArray:
+        """An array's values; with `decides` they are log2 of what the host decides from."""
+        import numpy as np
+
+        out: HostArray = np.empty(array.shape)
+        self._take(_Kind(decides=decides), partial(_put, array), out)
+        return out
+
+    def _take(self, kind: _Kind, put: Callable[[Array], object], out: HostArray) -> None:
+        self._measure([kind], [put], [out])
+        self._record([kind], [out])
+
+    def _record(self, kinds: Sequence[_Kind], outs: Sequence[HostArray]) -> None:
+        if self._recording is not None:
+            self._recording += map(_Measured, kinds, outs)
+
+    def _measure(
+        self,
+        kinds: Sequence[_Kind],
+        puts: Sequence[Callable[[Array], object]],
+        outs: Sequence[HostArray],
+    ) -> None:
+        """Write numbers to `outs`, each from what its `put` writes to slots of the same shape."""
+        if self._replay is not None:
+            for put, out in zip(puts, outs, strict=True):
+                self._replay.take(put, out)
+            return
+        places = list(pairwise(accumulate((out.size for out in outs), initial=0)))
+        slots = self.slots(places[-1][1])
+        for put, out, (start, stop) in zip(puts, outs, places, strict=True):
+            put(slots[start:stop].reshape(out.shape))
+        raw = self._backend.to_host(slots)
+        for kind, out, (start, stop) in zip(kinds, outs, places, strict=True):
+            out[...] = _read(raw[start:stop], kind.per, kind.size).reshape(out.shape)
+
+
+def _put(array: Array, slots: Array) -> None:
+    slots[...] = array
