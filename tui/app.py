@@ -346,12 +346,12 @@ class NablascopeApp(App[None]):
         self._save(".svg", self.export_screenshot(title="nablascope"))
 
     def action_save_scenario(self) -> None:
-        """Save the scenario as a TOML file."""
-        for screen in reversed(self.screen_stack):
-            scenario = getattr(screen, "scenario", None)
-            if scenario is not None:
-                self._save(".toml", scenario.to_toml())
-                return
+        """Save the scenario as a TOML file: the topmost's of the screens that show one."""
+        scenario = next(s.scenario for s in reversed(self.screen_stack) if hasattr(s, "scenario"))
+        if scenario is None:
+            self.notify("There is no scenario here to write yet.", timeout=4)
+        else:
+            self._save(".toml", scenario.to_toml())
 
     @property
     def folder(self) -> Path:

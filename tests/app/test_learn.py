@@ -226,7 +226,9 @@ async def test_what_is_saved_is_the_pages(tmp_path: Path) -> None:
     assert written["network"]["kind"] == "rnn"
 
 
-async def test_keys_answer_while_a_page_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_answer_while_a_page_is_computed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from threading import Event
 
     from scenarios.lesson.page import Page
@@ -241,10 +243,14 @@ async def test_keys_answer_while_a_page_is_computed(monkeypatch: pytest.MonkeyPa
         return original(page, settings)
 
     monkeypatch.setattr(Page, "read", slow)
-    app = LabApp()
-    async with app.run_test() as pilot:
+    app = LabApp(folder=tmp_path)
+    async with app.run_test(notifications=True) as pilot:
         await pilot.press("L")
         await until(pilot, lambda: len(computed) == 1)
+        await pilot.press("w")
+        await pilot.pause()
+        assert "no scenario here to write yet" in " ".join(text(app).split())
+        assert not list(tmp_path.iterdir())
         await pilot.press(*["right"] * 5)
         assert "position ◂ 18 ▸" in text(app)
         assert "computing" in text(app)
