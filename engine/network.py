@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from engine.architectures import ARCHITECTURES
-from engine.connections import (
-    DENSE_BUFFERS,
-    DenseBlock,
-    SkipStream,
-    dense_input,
-    plan_dense,
-    plan_skip,
-)
+from engine.connections import DENSE_BUFFERS, DenseBlock, SkipStream
 from engine.constraint import RecurrentBound
+from engine.draws import draw_parameters
 from engine.errors import ForwardOverflow, MemoryShortage
-from engine.initialisers import INITIALISERS
-from engine.layer import Arrays, LayerPlan, Probe, Shape, matrix_gradient, sum_over_samples
+from engine.layer import Arrays, Probe, matrix_gradient, sum_over_samples
 from engine.losses import LOSSES
 from engine.magnitude import LOG10_2, ScaledGradient, log2_rms, multiply_by_power, put_each_log2_rms
-from engine.normalisation import plan_normalisation
-from engine.recurrence import plan_sums, sums_by_run
+from engine.plan import NetworkPlan, layer_class, plan_network, workspace_bytes
 from engine.verdict import Overflow
 
 if TYPE_CHECKING:
@@ -35,7 +26,6 @@ if TYPE_CHECKING:
 
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
-    from engine.initialisers import WeightSpec
     from engine.layer import Layer
     from engine.linearisation import Hop
     from engine.losses import Judgement
@@ -79,79 +69,6 @@ class Fields:
     overflow: list[Overflow | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _NetworkPlan:
-    layers: list[LayerPlan]
-    #: The shape of one sample of each layer's input.
-    reads: list[Shape]
-    shared: dict[str, Shape]
-    parameters: dict[str, Shape]
-
-
-def _plan(spec: NetworkSpec, cells: int, backend: Backend | None = None) -> _NetworkPlan:
-    layer_class = _layer_class(spec, backend)
-    layers: list[LayerPlan] = []
-    inputs: list[Shape] = []
-    shape = spec.input_shape
-    shared: dict[str, Shape] = plan_dense(spec, cells) if spec.dense else {}
-    parameters: dict[str, Shape] = {}
-    widest = samples = 0
-    for index in range(spec.depth):
-        reads = dense_input(spec, index) if spec.dense else shape
-        plan = layer_class.plan(spec, index, reads, cells)
-        if spec.norm != "none":
-            plan_normalisation(spec.norm, plan)
-        if spec.residual:
-            plan_skip(layer_class.recurrent, plan, reads)
-        if layer_class.recurrent and sums_by_run(spec, cells):
-            plan_sums(plan, cells)
-        layers.append(plan)
-        inputs.append(reads)
-        for name, wanted in plan.shared.items():
-            if prod(wanted) > prod(shared.get(name, (0,))):
-                shared[name] = wanted
-        for name, parameter in plan.parameters().items():
-            parameters[f"layer{index + 1}.{name}"] = parameter
-        shape = plan.output_shape
-        # Gradients of outputs, and, above the first layer, of what is read.
-        widest = max(widest, prod(shape), prod(reads) if index else 0)
-        samples = max(samples, spec.time_steps * spec.batch_size * prod(shape[:-1]))
-    parameters["readout.W"] = (shape[-1], spec.output_size)
-    parameters["readout.b"] = (spec.output_size,)
-    steps = spec.time_steps if spec.depth > 1 else spec.readout_steps
-    shared["grad"] = (cells, steps, spec.batch_size, widest)
-    shared["ones"] = (max(samples, *shared.get("ones", (0,))),)
-    return _NetworkPlan(layers, inputs, shared, parameters)
-
-
-def _layer_class(spec: NetworkSpec, backend: Backend | None) -> type[Layer]:
-    layer = ARCHITECTURES[spec.kind].layer
-    return layer if backend is None else backend.layer(layer, spec.activation)
-
-
-def parameter_shapes(spec: NetworkSpec) -> dict[str, Shape]:
-    """The shape of every parameter, without a stack axis."""
-    return _plan(spec, 1).parameters
-
-
-def workspace_bytes(
-    spec: NetworkSpec, cells: int = 1, slots: int = 0, backend: Backend | None = None
-) -> int:
-    """Bytes that `Network` allocates for `cells` stacked networks, input and target included.
-
-    `slots` is the optimiser's number of state arrays a parameter. Without a backend it is the CPU.
-    """
-    plan = _plan(spec, cells, backend)
-    width = 8 if spec.dtype == "float64" else 4
-    values = sum(prod(shape) for layer in plan.layers for shape in layer.own.values())
-    values += sum(prod(shape) for shape in plan.shared.values())
-    values += cells * (2 + slots) * sum(prod(shape) for shape in plan.parameters.values())
-    samples = cells * spec.batch_size
-    outputs = spec.readout_steps * spec.output_size
-    values += samples * (spec.time_steps * prod(spec.input_shape) + 3 * outputs)
-    return values * width
-
-
 class Network:
     """S stacked networks with everything they need allocated once.
 
@@ -177,7 +94,7 @@ class Network:
         """
         if len(inits) != self.cells:
             raise ValueError(f"{len(inits)} draws for a stack of {self.cells}")
-        self._draw(self._plan, inits)
+        draw_parameters(self.spec.kind, self._plan, inits, self.backend, self.parameters)
         for states in self._states.values():
             for state in states:
                 state.fill(0.0)
@@ -202,7 +119,7 @@ class Network:
             own[0] = backend.asarray(parameters[name])
         return network
 
-    def _build(self, spec: NetworkSpec, cells: int, backend: Backend, slots: int) -> _NetworkPlan:
+    def _build(self, spec: NetworkSpec, cells: int, backend: Backend, slots: int) -> NetworkPlan:
         import numpy as np
 
         self.spec = spec
@@ -214,7 +131,7 @@ class Network:
         available = backend.available_bytes()
         if needed > available:
             raise MemoryShortage(needed, available)
-        plan = _plan(spec, self.cells, backend)
+        plan = plan_network(spec, self.cells, backend)
         self.parameters: dict[str, Array] = {}
         self._gradients: dict[str, Array] = {}
         own = self._allocate(plan)
@@ -222,9 +139,9 @@ class Network:
         shared = {name: backend.zeros((prod(shape),)) for name, shape in plan.shared.items()}
         shared["ones"].fill(1.0)
         self._grad, self._ones = shared["grad"], shared["ones"]
-        layer_class = _layer_class(spec, backend)
+        layer_type = layer_class(spec, backend)
         steps = (self.cells, spec.depth, spec.time_steps)
-        self._probe = Probe.zeros(steps, layer_class.gates, layer_class.points(spec))
+        self._probe = Probe.zeros(steps, layer_type.gates, layer_type.points(spec))
         # One row a parameter, in the order of `_gradients`.
         self._rows = {name: row for row, name in enumerate(self._gradients)}
         self._log2_gradients: HostArray = np.zeros((len(self._rows), self.cells))
@@ -245,7 +162,7 @@ class Network:
                 shared=shared,
                 probe=self._probe.layer(index),
             )
-            self.layers.append(layer_class(spec, arrays, backend, self.cells))
+            self.layers.append(layer_type(spec, arrays, backend, self.cells))
         self._stream = None
         if "stream" in shared:
             self._stream = SkipStream(backend, shared["stream"].reshape(plan.shared["stream"]))
@@ -274,7 +191,7 @@ class Network:
         self._passes: dict[Hashable, Plan] = {}
         return plan
 
-    def _bounded(self, plan: _NetworkPlan, gammas: list[float]) -> RecurrentBound:
+    def _bounded(self, plan: NetworkPlan, gammas: list[float]) -> RecurrentBound:
         """The bound on every u, one gamma a cell, 0 for none."""
         vectors = [
             self.parameters[f"layer{index + 1}.{name}"]
@@ -284,7 +201,7 @@ class Network:
         ]
         return RecurrentBound(self.backend, gammas, self.spec.time_steps, vectors)
 
-    def _allocate(self, plan: _NetworkPlan) -> list[dict[str, Array]]:
+    def _allocate(self, plan: NetworkPlan) -> list[dict[str, Array]]:
         """Allocate parameters and gradients; return each layer's own buffers.
 
         What a layer works on lies together.
@@ -306,48 +223,6 @@ class Network:
             self._gradients |= {name: next(carved) for name in group}
             result.append({name: next(carved) for name in buffers})
         return result
-
-    def _draw(self, plan: _NetworkPlan, inits: Sequence[InitSpec]) -> None:
-        """Draw every parameter from a generator of its own, so that depth changes no draw.
-
-        Cells of one seed and scheme share a draw, each with a scale of its own.
-        """
-        architecture = ARCHITECTURES[self.spec.kind]
-        hop_scale = architecture.hop_scale.rpartition(".")[2]
-        for index, layer in enumerate(plan.layers):
-            prefix = f"layer{index + 1}."
-            for place, (name, weight) in enumerate(layer.weights.items()):
-                # What multiplies the gradient at every hop has a scale of its own.
-                scale_name = hop_scale if weight.role == architecture.hop_role else "weight_scale"
-                shared: dict[tuple[object, ...], HostArray] = {}
-                for cell, init in enumerate(inits):
-                    known = (init.seed, init.scheme, init.recurrent_lower, init.recurrent_upper)
-                    if known not in shared:
-                        shared[known] = _unit_draw(weight, init, index, place)
-                    drawn = shared[known] * getattr(init, scale_name)
-                    self.parameters[prefix + name][cell] = self.backend.asarray(drawn)
-            for name in layer.gains:
-                self.parameters[prefix + name].fill(1.0)
-            for place, (name, shape) in enumerate(layer.biases.items()):
-                gate = architecture.layer.forget_gate if name == "b" else None
-                standard: dict[int, HostArray] = {}
-                for cell, init in enumerate(inits):
-                    if init.seed not in standard:
-                        numbers = (index + 1, len(layer.weights) + place)
-                        standard[init.seed] = _generator(init, *numbers).standard_normal(shape)
-                    drawn = standard[init.seed] * init.bias_scale
-                    if gate is not None:
-                        gates = architecture.layer.gates
-                        drawn.reshape(len(gates), -1)[gates.index(gate)] += init.forget_bias
-                    self.parameters[prefix + name][cell] = self.backend.asarray(drawn)
-        fan_in, outputs = plan.parameters["readout.W"]
-        readout: dict[int, HostArray] = {}
-        for cell, init in enumerate(inits):
-            if init.seed not in readout:
-                drawn = _generator(init, 0, 0).standard_normal((fan_in, outputs))
-                readout[init.seed] = drawn / math.sqrt(fan_in)
-            self.parameters["readout.W"][cell] = self.backend.asarray(readout[init.seed])
-        self.parameters["readout.b"].fill(0.0)
 
     def evaluate(
         self,
@@ -658,28 +533,6 @@ class Network:
         excess = np.where(np.isfinite(excess), np.maximum(excess, 0.0), 0.0)
         whole = np.floor(excess)
         return -whole.astype(np.int64), np.exp2(whole - excess)
-
-
-def _unit_draw(weight: WeightSpec, init: InitSpec, index: int, place: int) -> HostArray:
-    """The draw of one weight of layer `index` at scale 1; every scheme is linear in its scale."""
-    import numpy as np
-
-    scheme = INITIALISERS[init.scheme]
-    # A scheme that only makes sense at the hop leaves the input weights Gaussian.
-    if weight.role not in scheme.roles:
-        scheme = INITIALISERS["gaussian"]
-    rng = _generator(init, index + 1, place)
-    columns = weight.shape[-1] // weight.blocks
-    block = replace(weight, shape=(*weight.shape[:-1], columns), blocks=1)
-    drawn = [scheme.draw(rng, block, 1.0, init) for _ in range(weight.blocks)]
-    return drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=-1)
-
-
-def _generator(init: InitSpec, *numbers: int) -> np.random.Generator:
-    """The stream of random numbers that belongs to one parameter."""
-    import numpy as np
-
-    return np.random.default_rng([init.seed, *numbers])
 
 
 def _first_overflow(log2_h: HostArray) -> Overflow | None:

@@ -132,7 +132,7 @@ def look_at_draw(scenario: Scenario) -> Drawn:
         return Drawn(reasons=dict.fromkeys(names, told))
     if scenario.task.time_steps == 1:
         return Drawn(reasons=dict.fromkeys(names, "a single time step has no hop"))
-    from engine.network import workspace_bytes
+    from engine.plan import workspace_bytes
     from engine.theory import describe_draw
     from scenarios.runner import Run, init_spec, network_spec
 

@@ -50,7 +50,7 @@ def _start_pytorch(workload: Workload, rival: str, device: str, given: Any) -> C
     # Without the engine, whose arrays would leave room in the heap. The values do not matter.
     import numpy as np
 
-    from engine.network import parameter_shapes
+    from engine.plan import parameter_shapes
 
     draw = np.random.default_rng(0)
     dtype = workload.spec.dtype

@@ -162,7 +162,7 @@ def measure(
     with_compiled: bool,
 ) -> Timing:
     """Time every rival for about `seconds` in all, in this process, which has so many threads."""
-    from engine.network import workspace_bytes
+    from engine.plan import workspace_bytes
 
     if device == "cpu":
         # A GPU's rivals cannot take more than it has, and its driver reserves what it never uses.

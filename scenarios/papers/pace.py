@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.network import workspace_bytes
+from engine.plan import workspace_bytes
 from scenarios.runner import network_spec
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from engine.network import workspace_bytes
+from engine.plan import workspace_bytes
 from scenarios.cells import cell_key
 from scenarios.errors import ScenarioError
 from scenarios.runner import network_spec

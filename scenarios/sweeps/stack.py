@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.backend import open_backend
-from engine.network import Network, workspace_bytes
+from engine.network import Network
+from engine.plan import workspace_bytes
 from scenarios.cells import CellResult, cell_result, failed_cell
 from scenarios.failures import describe
 from scenarios.runner import frame_of, init_spec, network_spec

@@ -11,7 +11,8 @@ import engine.cuda.convolution as device_convolution
 from engine.convolution import AUTO, CONVOLUTIONS, choose
 from engine.convolution.base import ConvolutionSizes
 from engine.cuda.convolution import device_convolutions
-from engine.network import Network, workspace_bytes
+from engine.network import Network
+from engine.plan import workspace_bytes
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend, DeviceModule, on_device, plain
 from tests.engine.host_cuda import CountingCompiler, host_compiler  # noqa: F401

@@ -16,8 +16,9 @@ from engine.cuda.compiler import CuPyCompiler
 from engine.cuda.kernels import has_formula, read
 from engine.cuda.layers import DeviceLayer
 from engine.magnitude import log2_rms, log2_rms_of_all
-from engine.network import Network, workspace_bytes
+from engine.network import Network
 from engine.optimizers import OPTIMIZERS
+from engine.plan import workspace_bytes
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend
 from tests.engine.host_cuda import host_compiler  # noqa: F401

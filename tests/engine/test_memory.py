@@ -13,8 +13,9 @@ import pytest
 from engine.activations import ACTIVATIONS
 from engine.backend import open_backend
 from engine.errors import EngineError, MemoryShortage
-from engine.network import Network, workspace_bytes
+from engine.network import Network
 from engine.optimizers import OPTIMIZERS
+from engine.plan import workspace_bytes
 from engine.spec import InitSpec, NetworkSpec
 from tests.engine.support import problem
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from engine.network import parameter_shapes
+from engine.plan import parameter_shapes
 from engine.spec import NetworkSpec
 from scenarios.bench import run as bench_run
 from scenarios.bench.children import ChildError, in_child
