@@ -204,7 +204,7 @@ class NumPyBackend(Backend):
     def settle(self, action: Callable[[], object]) -> None:
         action()
 
-    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
+    def disregard(self, out: HostArray, places: Any) -> None:
         pass
 
     def during(

@@ -255,11 +255,12 @@ class Measurements(ABC):
         if self._replay is not None:
             self._replay.actions.append(action)
 
-    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
-        """Numbers measured last, those at `places` of each of `outs`, turn out to be of no use."""
-        for one in (self._recording or [])[-len(outs) :]:
-            assert any(one.out is out for out in outs)
-            one.free[places] = True
+    def disregard(self, out: HostArray, places: Any) -> None:
+        """Numbers written to `out` in this pass decide nothing at these places, as it turns out."""
+        for one in reversed(self._recording or ()):
+            if one.out is out:
+                one.free[places] = True
+                return
 
     def put_log2_rms(self, fields: Sequence[tuple[Array, HostArray]]) -> None:
         """Write log2 RMS over the last axis of each (blocks, out) to `out`."""

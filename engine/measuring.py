@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable
 
     from engine.arrays import Array, ArrayModule, HostArray
     from engine.measurements import Measurements, Plan, Result
@@ -52,8 +52,8 @@ class Measuring(ABC):
         """Do what follows from measured numbers: now, and again where others arrive later."""
 
     @abstractmethod
-    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
-        """Numbers measured last, those at `places` of each of `outs`, turn out to be of no use."""
+    def disregard(self, out: HostArray, places: Any) -> None:
+        """Numbers written to `out` in this pass decide nothing at these places, as it turns out."""
 
     @abstractmethod
     def during(
@@ -88,8 +88,8 @@ class OnDevice(Measuring):
     def settle(self, action: Callable[[], object]) -> None:
         self.measurements.settle(action)
 
-    def disregard(self, outs: Sequence[HostArray], places: tuple[Any, ...]) -> None:
-        self.measurements.disregard(outs, places)
+    def disregard(self, out: HostArray, places: Any) -> None:
+        self.measurements.disregard(out, places)
 
     def during(
         self, plans: dict[Hashable, Plan], key: Hashable, work: Callable[[], Result]

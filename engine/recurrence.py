@@ -396,8 +396,8 @@ class RecurrentLayer(Layer):
                 sizes, of_points = sizes[: len(run)], sizes[len(run) :]
                 size = _largest(sizes)
                 cut, force = _first_departure(size, above, resumed, force)
-                # What lies beyond is run again.
-                self.backend.disregard(of_all, (..., slice(cut)))
+                if not self._at_hand:
+                    self._disregard(of_all, cut)
                 if cut < stop - low:
                     kept = slice(low + cut, stop)
                     found = of_a[:, :, cut:], sizes[0][:, cut:], [one[:, cut:] for one in of_points]
@@ -419,6 +419,18 @@ class RecurrentLayer(Layer):
         sizes: list[HostArray] = [np.empty(array.shape[:-2]) for array in measured]
         put_each_log2_rms(self.backend, list(zip(measured, sizes, strict=True)))
         return sizes
+
+    def _disregard(self, found: list[HostArray], cut: int) -> None:
+        """Tell what of a run's sizes, dL/da's the first, decides nothing."""
+        import numpy as np
+
+        of_a = found[0]
+        dead = np.isneginf(of_a)
+        # One gate's zeros beside another's gradients; as where r meets h_0 = 0.
+        self.backend.disregard(of_a, dead & ~dead.all(axis=1, keepdims=True))
+        for sizes in found:
+            # These steps are run again.
+            self.backend.disregard(sizes, (..., slice(cut)))
 
     def _probe_run(
         self,

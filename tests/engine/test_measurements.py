@@ -179,6 +179,16 @@ def test_zeros_are_no_surprise(device, kind):  # noqa: F811
         assert np.isneginf(pair.fields.log10_grad_h[0, 0]).all()
 
 
+def test_a_gate_that_opens_is_no_surprise(device):  # noqa: F811
+    """At the first step a GRU's r meets nothing, h_0 = 0, until there is a c."""
+    pair = Pair(small_spec("gru", dtype="float32"), InitSpec(recurrent_scale=0.9))
+    pair.evaluate()
+    assert np.isneginf(pair.fields.log10_grad_gates["r"][0, :, 0]).all()
+    pair.update()
+    assert pair.evaluate() == ONE
+    assert np.isfinite(pair.fields.log10_grad_gates["r"][0, :, 0]).all()
+
+
 def test_what_leaves_float64_waits(device):  # noqa: F811
     """Where no sum of squares can tell a magnitude, frames are right all the same."""
     pair = Pair(small_spec("mlp", "linear", bias=False))
@@ -236,7 +246,7 @@ class Magnitudes:
         def work():
             self.backend.measurements.put_log2_rms(list(zip(blocks, outs, strict=True)))
             if useless:
-                self.backend.disregard(outs, (...,))
+                self.backend.disregard(outs[0], ...)
             self.told = [out.item() for out in outs]
 
         COPIES.clear()
@@ -277,8 +287,9 @@ def test_zeros_and_nan_stay_what_they_are():
 
 def test_useless_numbers_decide_nothing():
     passes = Magnitudes()
-    passes.run(0, useless=True)
-    assert passes.run(120, useless=True)[1] == ONE
+    passes.run(0, 0, useless=True)
+    assert passes.run(120, 0, useless=True)[1] == ONE
+    assert passes.run(120, 120, useless=True)[1] != ONE
 
 
 def test_after_several_failures_fewer_passes_try():
