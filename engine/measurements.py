@@ -155,6 +155,10 @@ class Plan:
             out[...] = true[start:stop].reshape(out.shape)
 
 
+class _AnotherWay(Exception):
+    """A pass measures something else than its plan, or what would have decided otherwise."""
+
+
 @dataclass(slots=True)
 class _Replay:
     """A pass under way that is told a plan's numbers."""
@@ -166,6 +170,8 @@ class _Replay:
     def take(self, put: Callable[[Array], object], out: HostArray) -> None:
         """Launch a measurement and go on with the plan's numbers."""
         place = len(self.outs)
+        if place == len(self.plan.values) or self.plan.values[place].shape != out.shape:
+            raise _AnotherWay
         put(self.plan.views[place])
         out[...] = self.plan.values[place]
         self.outs.append(out)
@@ -213,33 +219,32 @@ class Measurements(ABC):
         plan = plans.get(key)
         failed, rest = (0, 0) if plan is None else (plan.failed, plan.rest - 1)
         if plan is not None and not plan.rest:
-            replay = _Replay(plan)
-            result = self._replayed(replay, work)
-            if self._arrived(replay):
+            try:
+                result = self._replayed(plan, work)
+            except _AnotherWay:
+                failed, rest = plan.failed + 1, plan.failed
+            else:
                 plan.failed = 0
                 return result
-            failed, rest = plan.failed + 1, plan.failed
         result, measured = self._recorded(work)
         plans[key] = Plan(measured, failed, max(rest, 0))
         return result
 
-    def _replayed(self, replay: _Replay, work: Callable[[], Result]) -> Result:
-        replay.plan.lay_out(self)
-        self._replay = replay
+    def _replayed(self, plan: Plan, work: Callable[[], Result]) -> Result:
+        """Raises `_AnotherWay` where the plan was not the right one."""
+        plan.lay_out(self)
+        self._replay = replay = _Replay(plan)
         try:
-            return work()
+            result = work()
         finally:
             self._replay = None
-
-    def _arrived(self, replay: _Replay) -> bool:
-        """Wait for the numbers of a replay and deliver them if its plan holds."""
-        found = replay.plan.fetch(self)
-        if not replay.plan.holds(found):
-            return False
-        replay.plan.deliver(found, replay.outs)
+        found = plan.fetch(self)
+        if len(replay.outs) < len(plan.values) or not plan.holds(found):
+            raise _AnotherWay
+        plan.deliver(found, replay.outs)
         for action in replay.actions:
             action()
-        return True
+        return result
 
     def _recorded(self, work: Callable[[], Result]) -> tuple[Result, list[_Measured]]:
         measured: list[_Measured] = []

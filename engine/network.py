@@ -249,7 +249,7 @@ class Network:
         if (statistics, measured) != (self._statistics, self._measured):
             self._measure(statistics, measured)
         self._filled = parameters
-        kind = (statistics, measured, parameters, x.shape)
+        kind = (statistics, measured and parameters, x.shape)
         with np.errstate(all="ignore"):
             judgement = self.backend.during(self._passes, kind, partial(self._pass, x, target))
             return self._fields(judgement)

@@ -357,6 +357,8 @@ class RecurrentLayer(Layer):
         shape = (self.cells, length + 1, *self._step_shape()[1:])
         states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
         external = ExternalGradient(self, gradient)
+        if self._sums is not None:
+            self._sums.start()
         self._prepare_backward()
         met = self._log2_met(own_input=True)
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)

@@ -39,6 +39,12 @@ class RunningSums:
         self._exponent: Exponents | None = None
         self._begun: list[Future[None]] = []
 
+    def start(self) -> None:
+        """Forget what a pass that never came to its end has left."""
+        while self._begun:
+            self._begun.pop().exception()
+        self._exponent = None
+
     def add(self, exponent: Exponents, fill: Fill) -> None:
         """Add a run: `fill` writes its sums, in units of 2**exponent (S,), to arrays by name."""
         companion = self._backend.companion
@@ -64,7 +70,7 @@ class RunningSums:
         self._exponent = common
 
     def finish(self) -> Exponents:
-        """Wait for what was begun and return the sums' exponent, (S,); the next `add` starts anew.
+        """Wait for what was begun and return the sums' exponent, (S,).
 
         Where nothing was added the sums are zero.
         """

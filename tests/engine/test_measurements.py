@@ -206,6 +206,18 @@ def test_other_passes_have_plans_of_their_own(device):  # noqa: F811
         pair.evaluate(**options)
     for options in kinds:
         assert pair.evaluate(**options) == ONE
+    # What measures the same needs none.
+    assert pair.evaluate(statistics=False, parameters=False) == ONE
+
+
+def test_a_pass_that_goes_another_way_is_run_again():
+    passes = Magnitudes()
+    passes.run(0, 1)
+    for powers in ((0, 1, 2), (0,)):
+        found, copies = passes.run(*powers)
+        assert found == list(powers)
+        assert copies["waited"] == 1
+        assert passes.run(*powers)[1] == ONE
 
 
 def test_a_pass_that_was_interrupted(device, monkeypatch):  # noqa: F811
@@ -215,11 +227,15 @@ def test_a_pass_that_was_interrupted(device, monkeypatch):  # noqa: F811
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pair.network.layers[1], "backward", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            pair.network.evaluate(*pair.given)
-    assert pair.evaluate() == ONE
+    for name in ("_input_gradient", "backward"):
+        with monkeypatch.context() as patch:
+            patch.setattr(pair.network.layers[1], name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pair.network.evaluate(*pair.given)
+        assert pair.evaluate() == ONE
+    for name in pair.network.parameters:
+        mine, other = (one.gradient(name) for one in (pair.network, pair.twin))
+        np.testing.assert_allclose(mine, other, rtol=1e-6)
 
 
 def test_other_draws_are_planned_anew(device):  # noqa: F811
