@@ -50,7 +50,13 @@ class cuda:
 """
 WORKING = """
 __version__ = "14.2.0"
-from numpy import asarray as asnumpy, dtype, empty, square, zeros
+from numpy import asarray, copyto, dtype, empty, square, zeros
+under_way, waited = [], []
+def asnumpy(array, out=None, blocking=True):
+    if not blocking:
+        under_way.append(lambda: copyto(out, array))
+        return out
+    return asarray(array)
 def ReductionKernel(*words, preamble):
     return lambda x, axis, out=None: square(x).sum(axis=axis, dtype="float64", out=out)
 class pool:
@@ -63,6 +69,16 @@ class pool:
         pool.limit = size
 get_default_memory_pool = lambda: pool
 class cuda:
+    alloc_pinned_memory = bytearray
+    class Event:
+        def __init__(self, disable_timing):
+            assert disable_timing
+        def record(self):
+            self.work = under_way[:]
+        def synchronize(self):
+            waited.append(self)
+            for each in self.work:
+                each()
     class Device:
         def __init__(self, ordinal):
             pass
@@ -242,6 +258,18 @@ def test_sums_of_squares(fake_cupy):
     found = backend.sum_squares(array)
     assert found.dtype == "float64"
     np.testing.assert_allclose(found, (array * array).sum(axis=-1))
+
+
+def test_numbers_come_in_one_copy_that_is_waited_for(fake_cupy):
+    fake_cupy(WORKING)
+    backend = open_backend("cuda", "float32")
+    cupy, plans, found = backend.xp, {}, np.empty((1, 2))
+    for size in (8.0, 8.0, 16.0):
+        array = np.full((1, 2, 3), size, dtype="f")
+        measure = backend.measurements.put_log2_rms
+        backend.during(plans, "pass", lambda: measure([(array, found)]))  # noqa: B023
+        assert found.tolist() == [[np.log2(size)] * 2]
+    assert len(cupy.under_way) == len(cupy.waited) == 2
 
 
 @pytest.mark.parametrize("said", ["much", "-1", "50 percent"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import scenarios
+from engine.cuda.compiler import Compiler
 from engine.spec import InitSpec
 from scenarios.cells import CellResult
 from scenarios.runner import Run
@@ -30,6 +31,8 @@ from scenarios.sweeps.executors import (
 from scenarios.sweeps.grid import cells_of
 from scenarios.sweeps.run import SweepRun, SweptCell
 from scenarios.sweeps.stack import Batch, run_batch, stack_key
+from tests.engine.device import COPIES, DeviceBackend
+from tests.engine.host_cuda import host_compiler  # noqa: F401
 
 #: A sweep of 12 cells that take no time, 2 time steps x 3 scales x 2 seeds.
 SMALL: dict[str, object] = {
@@ -106,6 +109,35 @@ def test_a_stack_gives_what_its_cells_give_alone(name: str) -> None:
         span = frame.log10_grad_h[-1] if recurrent else frame.log10_grad_h[:, 0]
         expected = [value if math.isfinite(value) else None for value in span.tolist()]
         assert list(result.final_log10_grad) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", ["mlp-relu-batch", "rnn-tanh", "indrnn-deep", "lstm"])
+def test_a_stack_on_a_device_waits_for_its_first_frame(
+    monkeypatch: pytest.MonkeyPatch,
+    host_compiler: Compiler,  # noqa: F811
+    name: str,
+) -> None:
+    """From then on a frame is one copy for all cells, and no other result."""
+    calm: dict[str, Value] = {"training.clip_norm": 0.0, "training.learning_rate": 1e-4}
+    trained = [cell.with_changes(calm) for cell in cells(name)]
+    copies, results = [], []
+    for steps in (0, 3):
+        given = [cell.with_changes({"training.steps": steps}) for cell in trained]
+        batch = Batch(tuple("abcd"), tuple(given))
+        alone = run_batch(batch)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                stack, "open_backend", lambda _, dtype: DeviceBackend(dtype, host_compiler)
+            )
+            COPIES.clear()
+            results = run_batch(batch)
+            copies.append(COPIES.copy())
+        for found, true in zip(results, alone, strict=True):
+            assert (found.error, found.verdict) == (None, true.verdict)
+            assert found.loss == pytest.approx(true.loss, rel=1e-8)
+            assert found.decades == pytest.approx(true.decades, abs=1e-8)
+    first, all_four = copies
+    assert all_four == {"waited": first["waited"], "asynchronous": 3}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
