@@ -15,7 +15,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from engine.backend import Backend
 
     Action = Callable[[], object]
+    #: Launches a measurement of an array, whose numbers go to slots.
+    Put = Callable[[Array, Array], object]
 
 Result = TypeVar("Result")
 
@@ -47,23 +48,32 @@ class _Kind:
     """What is measured.
 
     Attributes:
-        per: how many values each sum is over.
+        mean: whether sums over the last axis are divided by its length.
         size: whether it is log2 RMS, and the sums those of squares.
         decides: whether the host decides from it.
     """
 
-    per: int = 1
+    mean: bool = False
     size: bool = False
     decides: bool = False
+
+    def per(self, source: Array) -> int:
+        """What sums over `source` are divided by."""
+        return int(source.shape[-1]) if self.mean else 1
+
+
+_SIZE, _SHARE = _Kind(mean=True, size=True, decides=True), _Kind(mean=True)
+_VALUE, _DECISION = _Kind(), _Kind(decides=True)
 
 
 class _Measured:
     """Numbers of one measurement that have arrived; `free` are those that decide nothing."""
 
-    def __init__(self, kind: _Kind, out: HostArray) -> None:
+    def __init__(self, kind: _Kind, per: int, out: HostArray) -> None:
         import numpy as np
 
         self.kind = kind
+        self.per = per
         self.out = out
         self.values = out.copy()
         self.free = np.full(out.shape, not kind.decides)
@@ -97,7 +107,7 @@ class Plan:
         self.values = [one.values for one in measured]
         counts = [values.size for values in self.values]
         self.places = list(pairwise(accumulate(counts, initial=0)))
-        self._per = np.repeat([float(one.kind.per) for one in measured], counts)
+        self._per = np.repeat([float(one.per) for one in measured], counts)
         self._size = np.repeat([one.kind.size for one in measured], counts)
         self._free = np.concatenate([one.free.ravel() for one in measured])
         self._expected = np.concatenate([values.ravel() for values in self.values])
@@ -167,12 +177,12 @@ class _Replay:
     outs: list[HostArray] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
-    def take(self, put: Callable[[Array], object], out: HostArray) -> None:
+    def take(self, put: Put, source: Array, out: HostArray) -> None:
         """Launch a measurement and go on with the plan's numbers."""
         place = len(self.outs)
         if place == len(self.plan.values) or self.plan.values[place].shape != out.shape:
             raise _AnotherWay
-        put(self.plan.views[place])
+        put(source, self.plan.views[place])
         out[...] = self.plan.values[place]
         self.outs.append(out)
 
@@ -269,63 +279,46 @@ class Measurements(ABC):
 
     def put_log2_rms(self, fields: Sequence[tuple[Array, HostArray]]) -> None:
         """Write log2 RMS over the last axis of each (blocks, out) to `out`."""
-        kinds = [_Kind(flat.shape[-1], size=True, decides=True) for flat, _ in fields]
-        puts = [partial(self.put_squares, flat) for flat, _ in fields]
-        outs = [out for _, out in fields]
-        self._measure(kinds, puts, outs)
-        for flat, out in fields:
-            unsound = out == math.inf
-            if unsound.any() and self._replay is None:
-                look_again(self._backend, flat, unsound, out)
-        self._record(kinds, outs)
+        self._measure(_SIZE, self.put_squares, fields)
 
     def sum_squares(self, blocks: Array) -> HostArray:
         """Sums of squares over the last axis."""
         import numpy as np
 
         out: HostArray = np.empty(blocks.shape[:-1])
-        self._take(_Kind(), partial(self.put_squares, blocks), out)
+        self._measure(_VALUE, self.put_squares, [(blocks, out)])
         return out
 
     def put_share(self, mask: Array, out: HostArray) -> None:
         """Write to `out` the share of true entries in each of out.size equal parts of a mask."""
-        parts = mask.reshape(*out.shape, -1)
-        self._take(_Kind(parts.shape[-1]), partial(self.put_squares, parts), out)
+        self._measure(_SHARE, self.put_squares, [(mask.reshape(*out.shape, -1), out)])
 
     def numbers(self, array: Array, *, decides: bool = False) -> HostArray:
         """An array's values; with `decides` they are log2 of what the host decides from."""
         import numpy as np
 
         out: HostArray = np.empty(array.shape)
-        self._take(_Kind(decides=decides), partial(_put, array), out)
+        self._measure(_DECISION if decides else _VALUE, _put, [(array, out)])
         return out
 
-    def _take(self, kind: _Kind, put: Callable[[Array], object], out: HostArray) -> None:
-        self._measure([kind], [put], [out])
-        self._record([kind], [out])
-
-    def _record(self, kinds: Sequence[_Kind], outs: Sequence[HostArray]) -> None:
-        if self._recording is not None:
-            self._recording += map(_Measured, kinds, outs)
-
-    def _measure(
-        self,
-        kinds: Sequence[_Kind],
-        puts: Sequence[Callable[[Array], object]],
-        outs: Sequence[HostArray],
-    ) -> None:
-        """Write numbers to `outs`, each from what its `put` writes to slots of the same shape."""
+    def _measure(self, kind: _Kind, put: Put, fields: Sequence[tuple[Array, HostArray]]) -> None:
+        """Write numbers of each (source, out) to `out`, by way of slots that `put` writes to."""
         if self._replay is not None:
-            for put, out in zip(puts, outs, strict=True):
-                self._replay.take(put, out)
+            for source, out in fields:
+                self._replay.take(put, source, out)
             return
-        places = list(pairwise(accumulate((out.size for out in outs), initial=0)))
+        places = list(pairwise(accumulate((out.size for _, out in fields), initial=0)))
         slots = self.slots(places[-1][1])
-        for put, out, (start, stop) in zip(puts, outs, places, strict=True):
-            put(slots[start:stop].reshape(out.shape))
+        for (source, out), (start, stop) in zip(fields, places, strict=True):
+            put(source, slots[start:stop].reshape(out.shape))
         raw = self._backend.to_host(slots)
-        for kind, out, (start, stop) in zip(kinds, outs, places, strict=True):
-            out[...] = _read(raw[start:stop], kind.per, kind.size).reshape(out.shape)
+        for (source, out), (start, stop) in zip(fields, places, strict=True):
+            per = kind.per(source)
+            out[...] = _read(raw[start:stop], per, kind.size).reshape(out.shape)
+            if kind.size and (unsound := out == math.inf).any():
+                look_again(self._backend, source, unsound, out)
+            if self._recording is not None:
+                self._recording.append(_Measured(kind, per, out))
 
 
 def _put(array: Array, slots: Array) -> None:
