@@ -2,6 +2,6 @@
 
 The .cu and .cuh files are CUDA C++, which HIP reads as well. compiler.py says what compiles them,
 kernels.py loads them and lays out what they are given; activations.py, convolution.py, layers.py
-and feedforward.py stand in for the engine's own; transfers.py brings numbers back. Nothing here is
-imported before a device is open.
+and feedforward.py stand in for the engine's own; squares.py and transfers.py measure for the host.
+Nothing here is imported before a device is open.
 """

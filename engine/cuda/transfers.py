@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.cuda.kernels import read
+from engine.cuda.squares import Squares
 from engine.measurements import Measurements
 
 if TYPE_CHECKING:
@@ -15,24 +15,16 @@ if TYPE_CHECKING:
 
 
 class CuPyMeasurements(Measurements):
-    """Sums in one kernel each, copied through memory that the system does not move."""
+    """Numbers copied to memory that the system does not move."""
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
+        assert backend.compiler is not None
         self._cupy = backend.xp
-        self._sum = self._cupy.ReductionKernel(
-            "T x",
-            "float64 y",
-            "sound_square(x)",
-            "a + b",
-            "y = a",
-            "0",
-            "nablascope_squares",
-            preamble=read("squares.cuh"),
-        )
+        self._squares = Squares(backend.xp, backend.compiler)
 
     def put_squares(self, blocks: Array, out: Array) -> None:
-        self._sum(blocks, axis=-1, out=out)
+        self._squares(blocks, out)
 
     def slots(self, count: int) -> Array:
         return self._cupy.empty(count)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.backend import open_backend
-from engine.cuda.kernels import read
+from engine.cuda.squares import Squares
 from engine.measurements import DRIFT
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
@@ -319,21 +319,52 @@ def test_after_several_failures_fewer_passes_try():
     assert passes.run(60)[1] == ONE
 
 
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def squares(request):
+    """The kernel, and how arrays get to it and back."""
+    if request.param == "gpu":
+        backend = open_backend("cuda", "float32")
+        return backend.measurements.put_squares, backend.xp.asarray, backend.to_host
+    kernel = Squares(DeviceBackend("float32").xp, request.getfixturevalue("host_compiler"))
+    return kernel, on_device, plain
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_squares_as_kernels_take_them(host_compiler, dtype):  # noqa: F811
+def test_squares_tell_what_was_lost(squares, dtype):
     """The sum in float64 tells what its terms were, as the stand-in's does."""
-    kernel = host_compiler.elementwise(
-        "T x", "T y", "y = T(sound_square(x))", "squares", read("squares.cuh")
-    )
-    x = np.array([0.0, -0.0, 3.0, 1e-200, -1e-170, 1e200, np.inf, -np.inf, np.nan])
+    put, there, back = squares
     with np.errstate(over="ignore"):
-        x = x.astype(dtype)
-    y, expected = np.empty_like(x), np.empty(len(x))
-    kernel(x, y)
-    backend = DeviceBackend(dtype)
-    backend.measurements.put_squares(on_device(x[:, None]), on_device(expected))
-    np.testing.assert_array_equal(y, expected.astype(dtype))
-    assert dtype == "float32" or (y[3] > 0.0 and np.isposinf(y[5]) and np.isnan(y[6:]).all())
+        values = [0.0, -0.0, 3.0, 1e-200, -1e-170, 1e200, np.inf, -np.inf, np.nan]
+        x = np.array(values).astype(dtype)[:, None]
+    expected = np.empty(len(x))
+    DeviceBackend(dtype).measurements.put_squares(on_device(x), on_device(expected))
+    found = there(np.zeros(len(x)))
+    put(there(x), found)
+    np.testing.assert_array_equal(back(found), expected)
+    lost = expected[[3, 5]]
+    assert dtype == "float32" or (lost[0] > 0.0 and np.isposinf(lost[1]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+@pytest.mark.parametrize(
+    "shape", [(1, 3), (5, 100), (2, 3, 4, 37), (1, 1, 70_000), (2, 1, 20_001), (600, 2_049)]
+)
+def test_squares_of_rows_short_and_long(squares, shape, dtype):
+    """Shared out among blocks or not, next to each other or not, again and again."""
+    put, there, back = squares
+    rng = np.random.default_rng(0)
+    wide = rng.integers(-3, 4, size=(*shape[:-2], shape[-2] * 2, shape[-1] + 5)).astype(dtype)
+    array = there(wide)
+    cuts = [
+        (Ellipsis, slice(None)),
+        (Ellipsis, slice(None, None, 2), slice(3, -2)),
+        (Ellipsis, slice(None, None, 2)),
+    ]
+    for cut in cuts:
+        x = wide[cut].astype(np.float64)
+        found = there(np.zeros(x.shape[:-1]))
+        put(array[cut], found)
+        np.testing.assert_array_equal(back(found), (x * x).sum(axis=-1))
 
 
 def test_the_cpu_has_its_numbers_at_hand():
