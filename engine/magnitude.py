@@ -111,12 +111,8 @@ def within(values: HostArray, low: float, high: float) -> bool:
     """Whether every value lies strictly between `low` and `high`; a nan does not."""
     if values.size == 1:
         return low < values.item() < high
-    # For a handful of numbers a list is several times quicker than three NumPy calls.
-    if values.size <= 32:
-        return all([low < value < high for value in values.ravel().tolist()])
-    import numpy as np
-
-    return bool(np.count_nonzero((values > low) & (values < high)) == values.size)
+    # To find a place starts several times quicker than to compare all; a nan is found as both ends.
+    return values.item(values.argmax()) < high and values.item(values.argmin()) > low
 
 
 def _careful_log2_rms(backend: Backend, rows: Array) -> HostArray:
