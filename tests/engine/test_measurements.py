@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 
 from engine.backend import open_backend
 from engine.cuda.squares import Squares
+from engine.inspection import inspect
 from engine.measurements import DRIFT
 from engine.optimizers import OPTIMIZERS
 from engine.spec import InitSpec
 from tests.engine.device import COPIES, DeviceBackend, count_copies, on_device, plain
 from tests.engine.host_cuda import host_compiler  # noqa: F401
-from tests.engine.support import CONNECTED, JUDGED, build, has, problem, small_spec
+from tests.engine.support import CONNECTED, JUDGED, KINDS, build, has, problem, small_spec
 from tests.engine.test_backend import PLAIN
 from tests.engine.test_kernels import device  # noqa: F401
 
@@ -70,10 +73,17 @@ class Pair:
             np.testing.assert_array_equal(mine, to_host(array), err_msg=name)
         return copies
 
-    def jump(self, factor):
+    def jump(self, *factors):
+        """Multiply parameters by these factors in turn."""
         for network in (self.network, self.twin):
-            for array in network.parameters.values():
+            for array, factor in zip(network.parameters.values(), cycle(factors), strict=False):
                 array *= factor
+
+    def compare_gradients(self):
+        for name in self.network.parameters:
+            mine, other = (one.gradient(name) for one in (self.network, self.twin))
+            near = 1e-6 * np.abs(other).max()
+            np.testing.assert_allclose(mine, other, rtol=1e-6, atol=near, err_msg=name)
 
 
 def alike(found, true, name):
@@ -233,9 +243,34 @@ def test_a_pass_that_was_interrupted(device, monkeypatch):  # noqa: F811
             with pytest.raises(KeyboardInterrupt):
                 pair.network.evaluate(*pair.given)
         assert pair.evaluate() == ONE
-    for name in pair.network.parameters:
-        mine, other = (one.gradient(name) for one in (pair.network, pair.twin))
-        np.testing.assert_allclose(mine, other, rtol=1e-6)
+    pair.compare_gradients()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parameters_that_wander_off(device, kind):  # noqa: F811
+    """Decisions made for another network are as good, until they are not and are made anew."""
+    rng, recurrent = np.random.default_rng(5), has(kind, "task.time_steps")
+    changes = {"time_steps": 40} if recurrent else {"depth": 12}
+    pair = Pair(small_spec(kind, dtype="float32", **changes), InitSpec(seed=4, bias_scale=0.1))
+    replayed = 0
+    for _ in range(12):
+        replayed += pair.evaluate() == ONE
+        pair.compare_gradients()
+        pair.jump(*(np.float32(2.0**power) for power in rng.uniform(-0.4, 0.4, size=5)))
+    assert 4 < replayed < 12
+
+
+def test_a_place_looked_at(device):  # noqa: F811
+    for kind in ("mlp", "lstm"):
+        spec = small_spec(kind, dtype="float64")
+        cpu, network = (build(spec, device=place) for place in ("cpu", "cuda"))
+        x, target = problem(spec)
+        there = [network.backend.asarray(array) for array in (x, target)]
+        for _ in range(2):
+            found, true = inspect(network, *there, 2, 1), inspect(cpu, x, target, 2, 1)
+            assert found.log10_rms == pytest.approx(true.log10_rms, abs=1e-10)
+            assert found.gradients.median == pytest.approx(true.gradients.median, abs=1e-10)
+            assert found.dead_units == true.dead_units
 
 
 def test_other_draws_are_planned_anew(device):  # noqa: F811
