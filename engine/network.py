@@ -483,17 +483,17 @@ class Network:
         with np.errstate(all="ignore"):
             shrink = self._clipping(np.asarray(clip_norms, dtype=np.float64))
             bounds = np.asarray(clip_values or [0.0] * self.cells, dtype=np.float64)
-            xp, most = self.backend.xp, np.where(bounds > 0.0, bounds, math.inf)
-            rates, shares, limits = (
-                self._columns(values) for values in (learning_rates, shrink[1], most)
-            )
+            xp, rates = self.backend.xp, self._columns(learning_rates)
+            shares = self._columns(shrink[1]) if (shrink[1] != 1.0).any() else None
+            most = np.where(bounds > 0.0, bounds, math.inf)
+            limits = self._columns(most) if bounds.any() else None
             self.updates += 1
             for row, (name, parameter) in enumerate(self.parameters.items()):
                 gradient, axes = self._gradients[name], parameter.ndim
                 multiply_by_power(self.backend, gradient, self._exponents[row] + shrink[0])
-                if (shrink[1] != 1.0).any():
+                if shares is not None:
                     gradient *= shares[axes]
-                if bounds.any():
+                if limits is not None:
                     xp.clip(gradient, -limits[axes], limits[axes], out=gradient)
                 state = self._states[name]
                 optimizer.update(xp, parameter, gradient, state, rates[axes], self.updates)
