@@ -78,7 +78,8 @@ def _sigmoid(xp: ArrayModule, a: Array, out: Array) -> None:
 
 def _smallest(values: Array) -> float:
     # NumPy starts several times quicker on its place, for which it would copy what has gaps.
-    return float(values.item(values.argmin()) if values.flags.forc else values.min())
+    flat = values.ravel("K") if values.flags.forc else None
+    return float(values.min() if flat is None else flat.item(flat.argmin()))
 
 
 class Sigmoid(Activation):

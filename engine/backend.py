@@ -114,7 +114,9 @@ class Backend(Measuring):
         """What writes x y to `out`, stacks of matrices (S, N, M), each time it is called."""
         if len(out) == 1 and x[0].flags.forc and y[0].flags.forc:
             # For a stack of one, the method starts quickest; what has gaps it would copy.
-            return partial(x[0].dot, y[0], out[0])
+            if out[0].flags.c_contiguous:
+                return partial(x[0].dot, y[0], out[0])
+            return partial(y[0].T.dot, x[0].T, out[0].T)
         return partial(self.xp.matmul, x, y, out=out)
 
     def transposed_product(self, x: Array, y: Array, out: Array) -> None:
@@ -173,7 +175,7 @@ class NumPyBackend(Backend):
         return result
 
     def sum_all_squares(self, array: Array) -> float:
-        row = array.ravel()
+        row = array.ravel("K")
         return float(row.dot(row))
 
     def put_share(self, mask: Array, out: HostArray) -> None:

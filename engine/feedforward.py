@@ -44,14 +44,17 @@ class FeedForwardLayer(Layer):
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
         super().__init__(spec, arrays, backend, cells)
         # Views that every pass needs, made once: deep nets of small layers notice.
+        for name in ("h", "a"):
+            if name in arrays.own:
+                arrays.own[name] = self.lay(arrays.own[name])
         self._h = arrays.own["h"]
         #: phi(a), which is h itself where nothing skips the layer.
         self._phi = arrays.own.get("phi", self._h)
         shape = self._h.shape
         self._shares_a = "a" not in arrays.own
-        self._a = arrays.scratch("a", shape) if self._shares_a else arrays.own["a"]
+        self._a = self.lay(arrays.scratch("a", shape)) if self._shares_a else arrays.own["a"]
         self._rows = self._a.reshape(cells, -1, shape[-1])
-        self._slope = arrays.scratch("slope", shape)
+        self._slope = self.lay(arrays.scratch("slope", shape))
         # Where nothing lies between a and x W, their gradients are one, in the slope's place.
         self._grad_p = self._slope if self.plain else arrays.scratch("grad_p", shape)
         self._into: Array | None = None

@@ -213,6 +213,13 @@ class Layer(ABC):
         """Whether nothing lies between x W and the bias."""
         return self.normaliser is None and self.stream is None
 
+    def lay(self, room: Array) -> Array:
+        """A buffer shaped like h, (S, T, B, ...), in the order of memory that the layer works in.
+
+        S and T come first in any.
+        """
+        return room
+
     @classmethod
     def points(cls, spec: NetworkSpec) -> tuple[str, ...]:
         """Names of all further points on a hop that a layer of this spec measures."""
@@ -257,7 +264,8 @@ class Layer(ABC):
         probe = self.probe
         if self.activation.flat_where_zero:
             # Such slopes are 0 or 1, so the sum of their squares counts those that are not flat.
-            active = self.backend.sum_squares(slope.reshape(*slope.shape[:2], -1))
+            flat = slope.ravel("K").reshape(*slope.shape[:2], -1)
+            active = self.backend.sum_squares(flat)
             units = slope.size // active.size
 
             def record() -> None:
@@ -341,7 +349,7 @@ class Layer(ABC):
     def _put_share(self, values: Array, compare: Array, bound: float, out: HostArray) -> None:
         """Write the share, (S, steps), of the values (S, steps, ...) that `compare` to `bound`."""
         mask = self._mask[: values.size]
-        compare(values, bound, out=mask.reshape(values.shape))
+        compare(values, bound, out=self.lay(mask.reshape(values.shape)))
         self.backend.put_share(mask, out)
 
     def rescale(self, gradient: ScaledGradient, out: HostArray | None = None) -> HostArray:

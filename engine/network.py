@@ -171,9 +171,9 @@ class Network:
         self._dense = None
         #: Where each layer writes dL/dx: all in the same room, the first nowhere.
         self._rooms: list[Array | None] = [None]
-        for reads in plan.reads[1:]:
+        for reads, below in zip(plan.reads[1:], self.layers, strict=False):
             shape = (self.cells, spec.time_steps, spec.batch_size, *reads)
-            self._rooms.append(self._grad[: prod(shape)].reshape(shape))
+            self._rooms.append(below.lay(self._grad[: prod(shape)].reshape(shape)))
         if not spec.dense:
             for below, above in pairwise(self.layers):
                 above.reads = self._output(below)
@@ -386,9 +386,9 @@ class Network:
         xp, weight = self.backend.xp, self.parameters["readout.W"].swapaxes(-1, -2)
         rows = grad_y.reshape(self.cells, -1, grad_y.shape[-1])
         h = self._output(self.layers[-1])[:, -self.spec.readout_steps :]
-        into = self._grad[: h.size].reshape(h.shape)
+        into = self.layers[-1].lay(self._grad[: h.size].reshape(h.shape))
         if h.ndim == 4:
-            xp.matmul(rows, weight, out=into.reshape(self.cells, -1, h.shape[-1]))
+            self.backend.product(rows, weight, into.reshape(self.cells, -1, h.shape[-1]))()
         else:
             share = xp.matmul(rows, weight)[:, None, :, None, None]
             into[...] = share / prod(h.shape[3:5])

@@ -16,11 +16,12 @@ def pieces(xp: ArrayModule, *arrays: Array) -> Iterator[tuple[Array, ...]]:
     """The same stretch of every array, flat, for writing too; all are of one shape.
 
     On a GPU, where each piece would be a launch and temporaries come from a pool, and for arrays
-    that do not lie in one stretch, everything at once.
+    that do not lie in one stretch, in one order, everything at once.
     """
-    if xp.__name__ == "cupy" or not all(array.flags.c_contiguous for array in arrays):
+    orders = zip(*((a.flags.c_contiguous, a.flags.f_contiguous) for a in arrays), strict=True)
+    if xp.__name__ == "cupy" or not any(map(all, orders)):
         yield arrays
         return
-    flat = [array.reshape(-1) for array in arrays]
+    flat = [array.ravel("K") for array in arrays]
     for start in range(0, flat[0].size, _PIECE):
         yield tuple(array[start : start + _PIECE] for array in flat)

@@ -17,10 +17,31 @@ if TYPE_CHECKING:
     from engine.spec import NetworkSpec
 
 
+#: Samples, features for each of them, and products from which on a net alone lies features first.
+#: Measured: 2 to 30 % quicker on one or two threads, and slower where samples outnumber features.
+_FEWEST_SAMPLES, _FEWEST_EACH, _FEWEST_PRODUCTS = 32, 2, 2**20
+
+
 class DenseLayer(FeedForwardLayer):
-    """A fully connected layer, W of shape (fan_in, fan_out)."""
+    """A fully connected layer, W of shape (fan_in, fan_out).
+
+    Where products are large and wide, a net alone lies features first, (features, samples) in
+    memory: the product with W^T then meets W as it lies, and threads share out features, of which
+    there are more.
+    """
 
     hop_role: ClassVar[Role] = "matrix"
+    #: Whether a large net may lie features first.
+    turns: ClassVar[bool] = True
+
+    def lay(self, room: Array) -> Array:
+        cells, steps, batch, features = room.shape
+        wide = batch >= _FEWEST_SAMPLES and features >= _FEWEST_EACH * batch
+        # A stack is multiplied, and measured, cell by cell as it lies.
+        alone = cells == 1 and self.plain and not self.spec.residual
+        if self.turns and alone and wide and batch * features**2 >= _FEWEST_PRODUCTS:
+            return room.reshape(cells, steps, features, batch).swapaxes(2, 3)
+        return room
 
     @classmethod
     def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:

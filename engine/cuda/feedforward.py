@@ -79,6 +79,8 @@ class DeviceFeedForward(FeedForwardLayer):
 class DeviceMLP(DeviceFeedForward, DenseLayer):
     """Its products are the library's."""
 
+    turns: ClassVar[bool] = False
+
 
 class DeviceCNN(DeviceFeedForward, ConvolutionLayer):
     """A whole batch is convolved in a few launches, worked out once."""

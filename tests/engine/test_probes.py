@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.architectures.mlp import DenseLayer
 from engine.backend import open_backend
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
-from engine.spec import InitSpec
+from engine.spec import InitSpec, NetworkSpec
 from tests.engine.support import CONNECTED, KINDS, build, cell_parameters, problem, small_spec
 
 #: Kinds whose gradient crosses layers and no time.
@@ -202,6 +203,29 @@ def test_the_loss_is_the_mean_squared_error(kind):
     network.parameters["readout.b"][...] = 0.0
     assert network.loss(x, target)[0] == pytest.approx(np.mean(target**2), rel=1e-14)
     assert set(cell_parameters(network)) == set(network.parameters)
+
+
+@pytest.mark.parametrize("scale", [1.0, 6.0], ids=["mild", "saturated"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_features_first_in_memory_changes_nothing_but_rounding(activation, scale, monkeypatch):
+    shapes = {"output_size": 2, "dtype": "float64"}
+    spec = NetworkSpec("mlp", activation, 3, 160, 48, (50,), **shapes)
+    x, target = problem(spec)
+    seen = []
+    for turns in (True, False):
+        monkeypatch.setattr(DenseLayer, "turns", turns)
+        network = build(spec, InitSpec(seed=1, weight_scale=scale, bias_scale=0.1))
+        assert all(one.arrays.own["h"].flags.c_contiguous != turns for one in network.layers)
+        fields = network.evaluate(x, target)
+        shown = [getattr(fields, field.name) for field in dataclass_fields(fields)]
+        arrays = [value for value in shown if isinstance(value, np.ndarray)]
+        arrays += list(fields.log10_grad_params.values())
+        arrays += [network.gradient(name) for name in network.parameters]
+        arrays += [hop.push(np.eye(hop.inputs)[:5]) for hop in network.linearise(x)]
+        seen.append([*arrays, network.loss(x, target)])
+    assert len(seen[0]) > 15
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12 * np.nanmax(np.abs(other)))
 
 
 @pytest.mark.parametrize("scale", [1.0, 6.0], ids=["mild", "saturated"])
