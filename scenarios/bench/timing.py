@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -192,17 +193,20 @@ def race(
     """Median seconds of each rival, taking turns for about `seconds` in all; and what was given up.
 
     A turn starts untimed: the rival before left its data in the caches and, if it was PyTorch on
-    two threads, one of them spinning on the core that the next would use.
+    two threads, one of them spinning on the core that the next would use. The order changes from
+    turn to turn, so that none always comes after the same one.
     """
     times: dict[str, list[float]] = {name: [] for name in rivals}
     short: dict[str, int] = {}
     gc.collect()
     gc.disable()
+    order, shuffle = list(rivals.items()), random.Random(0).shuffle
     end = time.perf_counter() + seconds
     turns = 0
     while turns < _TURNS or time.perf_counter() < end:
         turns += 1
-        for name, action in rivals.items():
+        shuffle(order)
+        for name, action in order:
             try:
                 if not times[name] or times[name][-1] < _LONG:
                     _repeat(action)
