@@ -53,7 +53,7 @@ def find(source: str | Path) -> str:
 
     Raises ScenarioError, with the nearest name, where a text is neither.
     """
-    return find_in(_paths(), source, "scenario")
+    return find_in(_paths(), source, "scenario", "nablascope list")
 
 
 def _paths() -> dict[str, str]:

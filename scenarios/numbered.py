@@ -22,11 +22,14 @@ class Entry(NamedTuple):
 
 
 class Catalogue:
-    """A folder of files that are not scenarios themselves; `what` names one of them."""
+    """A folder of files that are not scenarios themselves.
 
-    def __init__(self, folder: str | Path, what: str) -> None:
+    `what` names one of them, `listing` is the command that lists them.
+    """
+
+    def __init__(self, folder: str | Path, what: str, listing: str = "") -> None:
         self.folder = folder
-        self._what = what
+        self._what, self._listing = what, listing
 
     def names(self) -> list[str]:
         """Every name, in reading order."""
@@ -51,7 +54,7 @@ class Catalogue:
 
         Raises ScenarioError, with the nearest name, where a text is neither.
         """
-        return find_in(paths_in(self.folder), source, self._what)
+        return find_in(paths_in(self.folder), source, self._what, self._listing)
 
 
 def paths_in(folder: str | Path) -> dict[str, str]:
@@ -64,10 +67,11 @@ def paths_in(folder: str | Path) -> dict[str, str]:
     return found
 
 
-def find_in(paths: Mapping[str, str], source: str | Path, what: str) -> str:
+def find_in(paths: Mapping[str, str], source: str | Path, what: str, listing: str = "") -> str:
     """The file that `source` means: a name among `paths`, else a path.
 
-    Raises ScenarioError, with the nearest name, where a text is neither; `what` names the files.
+    Raises ScenarioError where a text is neither, with the nearest name or, without one, the command
+    that is the `listing`; `what` names the files.
     """
     if not isinstance(source, str):
         return str(source)
@@ -76,4 +80,7 @@ def find_in(paths: Mapping[str, str], source: str | Path, what: str) -> str:
     if source.endswith(".toml") or os.sep in source or os.path.exists(source):
         return source
     allowed = f"neither a {what} of the catalogue nor a file"
-    raise ScenarioError(source or '""', allowed, nearest=nearest_of(source, paths))
+    nearest = nearest_of(source, paths)
+    if nearest is None and listing:
+        allowed += f"; see {listing}"
+    raise ScenarioError(source or '""', allowed, nearest=nearest)

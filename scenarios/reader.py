@@ -85,6 +85,9 @@ def split(document: Mapping[str, object], shown: str) -> tuple[dict[str, object]
     for key, value in document.items():
         if key in TEXTS:
             texts[key] = _text(key, value, shown)
+        elif key in ("axes", "base"):
+            allowed = f"is a sweep's; nablascope sweep {printable(shown)} runs it"
+            raise ScenarioError(shown, allowed, key=key)
         elif key not in SECTIONS:
             raise _unknown(key, value, shown)
         elif not isinstance(value, dict):

@@ -6,6 +6,7 @@ import os
 
 from scenarios.numbered import Catalogue
 
-SWEEPS = Catalogue(os.path.join(os.path.dirname(__file__), "catalogue"), "sweep")
+_FOLDER = os.path.join(os.path.dirname(__file__), "catalogue")
+SWEEPS = Catalogue(_FOLDER, "sweep", "nablascope sweep")
 
 names, entries, find = SWEEPS.names, SWEEPS.entries, SWEEPS.find

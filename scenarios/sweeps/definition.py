@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from scenarios import reader
-from scenarios.errors import ScenarioError, nearest_of
+from scenarios.errors import ScenarioError, nearest_of, printable
 from scenarios.reader import SECTIONS, TEXTS
 from scenarios.scenario import Scenario, load, scenario_of
-from scenarios.schema import FIELDS, Value, checked
+from scenarios.schema import FIELDS, SELECTORS, Value, checked, misfit
 from scenarios.sweeps import catalogue
 from scenarios.sweeps.axes import SEED, Axis, AxisReader
 
@@ -186,7 +187,11 @@ def sweep_over(
 def _axes(own: Mapping[str, object], shown: str) -> list[Axis]:
     tables = own.get("axes")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        allowed = "is missing" if tables is None else "must be tables, each under [[axes]]"
+        allowed = "must be tables, each under [[axes]]"
+        if tables is None:
+            allowed = "is missing"
+            if "base" not in own:
+                allowed += f": this is a scenario, and nablascope run {printable(shown)} runs it"
         raise ScenarioError(shown, allowed, key="axes", value=tables)
     if not tables:
         raise ScenarioError(shown, "is empty: there is nothing to vary", key="axes")
@@ -312,4 +317,43 @@ def _checked(sweep: Sweep, origins: Mapping[str, str]) -> Sweep:
             number = int(value) if whole else value
             plain.append(checked(origins[axis.field], axis.field, number, {}))
         axes.append(replace(axis, values=tuple(plain)) if axis.interval is None else axis)
-    return replace(sweep, axes=tuple(axes))
+    sweep = replace(sweep, axes=tuple(axes))
+    _check_fits(sweep)
+    return sweep
+
+
+def _check_fits(sweep: Sweep) -> None:
+    """Refuse an axis that fits no cell, whichever of the selectors' values it stands beside."""
+    selecting = {axis.field: axis.values for axis in sweep.axes if axis.field in SELECTORS}
+    beside = []
+    for chosen in product(*selecting.values()):
+        changes = dict(zip(selecting, chosen, strict=True))
+        try:
+            values = sweep.base.with_changes(changes).values()
+        except ScenarioError:
+            # What is wrong with them may be right beside another axis's values.
+            values = {**sweep.base.values(), **changes}
+        beside.append({key: values[key] for key in SELECTORS if key in values})
+    for place, axis in enumerate(sweep.axes, 1):
+        refusals = [_refusal(sweep, place, axis, values) for values in beside]
+        if refusals[0] is not None and None not in refusals:
+            raise refusals[0]
+
+
+def _refusal(
+    sweep: Sweep, place: int, axis: Axis, selectors: Mapping[str, Value]
+) -> ScenarioError | None:
+    """Why no value of an axis fits beside these values of the selectors; None if one does."""
+    reason = misfit(axis.field, selectors)
+    if reason is not None:
+        key = f"axes[{place}].field"
+        return ScenarioError(sweep.origin, reason, key=key, value=axis.field)
+    refusal = None
+    for value in axis.values if axis.field not in selectors else (selectors[axis.field],):
+        try:
+            checked(sweep.origin, axis.field, value, selectors)
+        except ScenarioError as error:
+            refusal = refusal or error
+        else:
+            return None
+    return refusal

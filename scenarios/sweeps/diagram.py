@@ -256,8 +256,8 @@ def _borders(scenario: Scenario, field: str) -> tuple[tuple[float, ...], str]:
         10.0 ** ((limit - bound) / hops) for limit in (-THRESHOLD_DECADES, THRESHOLD_DECADES)
     )
     meaning = (
-        f"{THRESHOLD_DECADES:g} decades lost or gained while every gate is open: below the first "
-        f"the gradient must vanish, above the second it may explode"
+        f"below the first the gradient must vanish, above the second it may explode: "
+        f"{THRESHOLD_DECADES:g} decades lost or gained where every slope is the steepest"
     )
     return (low, high), meaning
 

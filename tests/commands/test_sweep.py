@@ -108,6 +108,11 @@ def test_without_a_name_the_sweeps_are_listed() -> None:
     ("arguments", "line"),
     [
         (("rnn-tahn-time",), "rnn-tahn-time: neither a sweep of the catalogue nor a file; did"),
+        (("qqqq",), "qqqq: neither a sweep of the catalogue nor a file; see nablascope sweep"),
+        (
+            ("rnn-tanh-time", "--set", "network.kind=mlp"),
+            'rnn-tanh-time: axes[1].field = "task.time_steps": does not fit network.kind mlp;',
+        ),
         (("rnn-tanh-time", "--workers", "0"), "--workers: 0: must be a whole number from 1"),
         (("rnn-tanh-time", "--set", "init.scale=1"), "--set: init.scale = 1: unknown key"),
         (("rnn-tanh-time", "--device", "gpu"), 'run.device = "gpu": not one of auto, cpu, cuda'),
@@ -143,6 +148,19 @@ def test_a_cell_that_fails_is_shown_and_the_exit_code_says_so(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (1, "")
     assert "1 cell failed: " in done.stdout and "must not be above" in done.stdout
     assert "4 of 4 cells" in done.stdout
+
+
+def test_where_no_cell_could_be_run_nothing_is_said_to_be_stored(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.toml"
+    file.write_text(
+        'base = "indrnn"\n[[axes]]\nfield = "init.recurrent_lower"\nlist = [0.9]\n'
+        '[[axes]]\nfield = "init.recurrent_upper"\nlist = [0.5]\n',
+        encoding="utf-8",
+    )
+    done = nablascope("sweep", str(file), "--store", str(tmp_path / "runs.sqlite"))
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 cell failed: " in done.stdout and "stored in" not in done.stdout
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:

@@ -266,8 +266,8 @@ def test_a_path_gets_the_nearest_name_too() -> None:
             "chain-sigmod: neither a scenario of the catalogue nor a file; "
             "did you mean chain-sigmoid?",
         ),
-        ("qqqq", "qqqq: neither a scenario of the catalogue nor a file"),
-        ("", '"": neither a scenario of the catalogue nor a file'),
+        ("qqqq", "qqqq: neither a scenario of the catalogue nor a file; see nablascope list"),
+        ("", '"": neither a scenario of the catalogue nor a file; see nablascope list'),
     ],
 )
 def test_unknown_name(name: str, line: str) -> None:

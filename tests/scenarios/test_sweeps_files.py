@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.errors import ScenarioError
+from scenarios.scenario import load
 from scenarios.schema import Value
 from scenarios.sweeps import catalogue
 from scenarios.sweeps.axes import Axis
@@ -127,6 +128,16 @@ def test_every_way_to_write_an_axis(
         ('y = "init.weight_scale"\n[[axes]]\nfield = "init.weight_scale"\nlist = [1, 2]',
          'y = "init.weight_scale": must differ from x'),
         ('bse = 1\n[[axes]]\nseeds = 2', 'bse = 1: unknown key; did you mean base?'),
+        ('[[axes]]\nseeds = 2\n[[axes]]\nfield = "network.residual"\nlist = [true, false]',
+         'axes[2].field = "network.residual": does not fit network.kind rnn; only mlp, cnn and'),
+        ('[[axes]]\nfield = "init.scheme"\nlist = ["delta_orthogonal"]',
+         'init.scheme = "delta_orthogonal": does not fit network.kind rnn'),
+        ('[[axes]]\nfield = "network.kind"\nlist = ["mlp", "cnn"]\n'
+         '[[axes]]\nfield = "task.time_steps"\nlist = [3, 4]',
+         'axes[2].field = "task.time_steps": does not fit network.kind mlp'),
+        ('[[axes]]\nfield = "task.name"\nlist = ["adding"]\n'
+         '[[axes]]\nfield = "task.time_steps"\nlist = [1]',
+         "task.time_steps = 1: must be a whole number from 2 to 1000000 for task.name adding"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_says_where_and_why(
@@ -150,6 +161,17 @@ def test_no_axes_are_nothing_to_vary(tmp_path: Path) -> None:
 def test_a_base_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r'base = "rnn-tan": must be .* did you mean rnn-tanh'):
         swept(tmp_path, 'base = "rnn-tan"\n[[axes]]\nseeds = 2')
+
+
+def test_a_scenario_is_no_sweep_and_a_sweep_no_scenario(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    with pytest.raises(ScenarioError, match=r"axes: is missing: this is a scenario, and nablasco"):
+        swept(tmp_path, '[network]\nkind = "mlp"')
+    for text in ('base = "rnn-tanh"\n[[axes]]\nseeds = 2', "[[axes]]\nseeds = 2\n[network]"):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(ScenarioError) as refusal:
+            load(file)
+        assert refusal.value.allowed == f"is a sweep's; nablascope sweep {file} runs it"
 
 
 def test_a_base_of_its_own_needs_no_catalogue(tmp_path: Path) -> None:

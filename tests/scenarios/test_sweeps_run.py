@@ -468,3 +468,5 @@ def test_gates_that_stay_open_keep_within_the_band_and_no_further(name: str) -> 
         largest = 2.0 ** (1.0 / steps) if name == "indrnn-time" else 1.0
         assert (low * largest) ** (steps - 1) == pytest.approx(1e-3)
         assert (high * largest) ** (steps - 1) == pytest.approx(1e3)
+    assert line.meaning.startswith("below the first the gradient must vanish, above the second")
+    assert "gate" not in line.meaning

@@ -49,4 +49,6 @@ def _check_known(word: str, commands: Sequence[str]) -> None:
     except ScenarioError as error:
         nearest = nearest_of(word, [*commands, *catalogue.names()])
         allowed = "neither a command, nor a scenario of the catalogue, nor a file"
+        if nearest is None:
+            allowed += "; see nablascope --help and nablascope list"
         raise ScenarioError(error.source, allowed, nearest=nearest) from None
