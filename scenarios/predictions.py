@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
+from scenarios.errors import ScenarioError
 from scenarios.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def critical_scale(scenario: Scenario) -> tuple[str, float]:
         spec = replace(spec, depth=2)
     else:
         spec = replace(spec, time_steps=2, readout_steps=1)
-    variance = TASKS[scenario.task.name].input_variance(scenario)
-    prediction = predict_network(spec, init_spec(scenario), variance)
+    prediction = predict_network(spec, init_spec(scenario), _input_variance(scenario))
     key = ARCHITECTURES[scenario.network.kind].hop_scale
     name = f"critical_{key.partition('.')[2]}"
     edge: float | None = getattr(prediction, name)
@@ -44,5 +44,12 @@ def predict(scenario: Scenario) -> Prediction:
     from engine.theory import predict as predict_network
     from scenarios.runner import init_spec, network_spec
 
-    variance = TASKS[scenario.task.name].input_variance(scenario)
-    return predict_network(network_spec(scenario), init_spec(scenario), variance)
+    return predict_network(network_spec(scenario), init_spec(scenario), _input_variance(scenario))
+
+
+def _input_variance(scenario: Scenario) -> float | str:
+    """The mean square of what is put in, or why nobody knows it: its data may not be there."""
+    try:
+        return TASKS[scenario.task.name].input_variance(scenario)
+    except ScenarioError as error:
+        return str(error)

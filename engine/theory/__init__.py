@@ -68,6 +68,9 @@ THEORIES: dict[str, Callable[[NetworkSpec, InitSpec, float], Prediction]] = {
     "gru": predict_gated,
 }
 
+#: Kinds whose theory starts from what is put in; bounds and gates hold whatever that is.
+_FROM_INPUT = frozenset({"mlp", "cnn", "rnn"})
+
 #: Fields of NetworkSpec that the theories read or that do not matter to them.
 _KNOWN = frozenset(
     {
@@ -110,20 +113,25 @@ _BESIDE_TIME = {
 }
 
 
-def predict(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Prediction:
+def predict(spec: NetworkSpec, init: InitSpec, input_variance: float | str) -> Prediction:
     """The theory of a network as it is drawn.
 
-    `input_variance` is the mean square of the entries of the input, over batch and time; the noise
-    task's is 1. A network that no theory covers gets a prediction of reasons alone.
+    `input_variance` is the mean square of the entries of the input, over batch and time, or in one
+    line why nobody knows it; the noise task's is 1. A network that no theory covers gets a
+    prediction of reasons alone.
 
     Raises ValueError for a mean square that is negative or beyond 1e100.
     """
     import numpy as np
 
-    if not 0.0 <= input_variance <= 1e100:
-        raise ValueError(f"the input's mean square must be from 0 to 1e100, not {input_variance}")
     theory = THEORIES.get(spec.kind)
     reason = _uncovered(spec) if theory is not None else f"no theory of the kind {spec.kind}"
+    if isinstance(input_variance, str):
+        if spec.kind in _FROM_INPUT:
+            reason = reason or input_variance
+        input_variance = 0.0
+    if not 0.0 <= input_variance <= 1e100:
+        raise ValueError(f"the input's mean square must be from 0 to 1e100, not {input_variance}")
     if theory is not None and reason is None:
         # Variances may leave float64 on the way; what is said of them knows.
         with np.errstate(all="ignore"):

@@ -147,6 +147,25 @@ def test_no_look_at_the_draw_has_a_reason(
     assert told in found["reasons"]["lyapunov_exponents"]
 
 
+def test_data_that_is_not_there_silences_what_needs_it_alone(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    from scenarios import images
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    images._small_digits.cache_clear()
+    for name in ("digits-irnn", "digits-indrnn"):
+        found = as_json(capsys, name)
+        assert found["slope_bound_decades"] == 0.0 and found["curve"] == "bound"
+        assert found["lyapunov_exponents"] is None and isinstance(found["reasons"], dict)
+        assert "needs scikit-learn" in found["reasons"]["lyapunov_exponents"]
+    mean_field = as_json(capsys, "digits-irnn", "--set", "network.kind=rnn")
+    assert mean_field["q_star"] is None and isinstance(mean_field["reasons"], dict)
+    assert "needs scikit-learn" in mean_field["reasons"]["q_star"]
+
+
 def test_bad_input_is_one_line(capsys: Capture) -> None:
     assert main(["theory", "mlp-tahn"]) == 2
     err = capsys.readouterr().err
