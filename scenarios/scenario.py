@@ -199,16 +199,18 @@ def scenario_of(values: Mapping[str, object], texts: Mapping[str, str], origin: 
     return _assemble(texts, resolve(values, source=origin), origin)
 
 
-def parse_assignment(text: str, source: str = "--set") -> tuple[str, object]:
+def parse_assignment(
+    text: str, source: str = "--set", example: str = "network.depth=50"
+) -> tuple[str, object]:
     """Split "network.depth=50" into its key and its value: a TOML value, else bare text.
 
-    Raises ScenarioError where there is no key or no equals sign.
+    Raises ScenarioError, with the example, where there is no key or no equals sign.
     """
     import tomllib
 
     key, equals, written = (part.strip() for part in text.partition("="))
     if not equals or not key:
-        allowed = "must be KEY=VALUE, for example network.depth=50"
+        allowed = f"must be KEY=VALUE, for example {example}"
         raise ScenarioError(source, allowed, key=text)
     try:
         parsed = tomllib.loads(f"value = {written}")

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from scenarios.errors import ScenarioError, nearest_of, printable
-from tui.commands.console import prepare_streams, silence_stdout
+from tui.commands.console import UNWRITABLE, prepare_streams, silence_stdout
 
 #: Every command, each a module of `tui.commands`.
 COMMANDS = {
@@ -64,8 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence_stdout()
         return 0
     except OSError as error:
-        # A disk that is full under a redirected stdout, or a terminal that has gone away.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno not in UNWRITABLE:
             raise
         silence_stdout()
         print(f"stdout: cannot be written: {os.strerror(error.errno).lower()}", file=sys.stderr)

@@ -69,6 +69,11 @@ def picture(
 def _ends(axis: str, span: int, columns: int) -> str:
     word = "step" if axis == "time" else "layer"
     left, right = f"{word} 1 (farthest)", f"(next to the loss) {word} {span}"
+    # What explains an end goes before any of its name is cut.
+    if len(left) + len(right) >= columns:
+        left = f"{word} 1"
+    if len(left) + len(right) >= columns:
+        right = f"{word} {span}"
     numbers = [(place, str(place)) for place in round_places(span, 8)]
     return x_labels(columns, span, left, right, numbers)
 

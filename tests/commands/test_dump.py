@@ -138,6 +138,7 @@ def test_the_same_run_writes_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
+        ("", "must be the path of a file"),
         ("{folder}", "is a directory, not a file to write"),
         ("{folder}/none/x.npz", "there is no folder {folder}/none"),
         ("/dev/null", "is not a regular file"),
@@ -151,7 +152,8 @@ def test_a_dump_that_cannot_be_written_stops_the_run_before_it_starts(
     monkeypatch.setattr("scenarios.runner.Run", None)
     place, problem = path.format(folder=tmp_path), problem.format(folder=tmp_path)
     assert main(["run", "chain-relu", "--dump", place]) == 2
-    assert capsys.readouterr().err == f"--dump: {place}: {problem}\n"
+    shown = place or '""'
+    assert capsys.readouterr().err == f"--dump: {shown}: {problem}\n"
     assert not list(tmp_path.iterdir())
 
 

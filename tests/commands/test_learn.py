@@ -87,7 +87,10 @@ def test_a_wide_and_a_narrow_terminal() -> None:
         (("sigmod",), "did you mean sigmoid?"),
         (("4", "--set", "laers=3"), "--set: laers: page sigmoid has no such knob, only layers"),
         (("4", "--set", "layers=0"), "--set: layers = 0: must be a whole number from 2 to 500"),
-        (("4", "--set", "layers"), "--set: layers: must be KEY=VALUE"),
+        (
+            ("4", "--set", "layers"),
+            "--set: layers: must be KEY=VALUE, for example layers=",
+        ),
         (("4", "--set", "activation=tan"), "did you mean tanh?"),
         (("--set", "layers=3"), "nablascope learn: --set needs a PAGE"),
         (("all", "--set", "layers=3"), "nablascope learn: --set needs a PAGE"),

@@ -157,6 +157,8 @@ def test_a_picture_fits_and_names_both_ends(columns: int, unicode: bool) -> None
     assert len(lines) == 17
     assert lines[-1].endswith("layer 10")
     assert "layer 1 " in lines[-1]
+    # No name is cut within what explains it.
+    assert lines[-1].count("(") == lines[-1].count(")")
     assert "\x1b" not in "".join(lines)
 
 

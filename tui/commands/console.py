@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,10 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from tui.ascii import to_ascii
+
+#: What writing to a redirected stdout fails with that is no fault of the program: the disk is full,
+#: or the terminal has gone away.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 _SGR = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "blue": "34", "magenta": "35"}
 #: Blue against red stays apart for colour-blind eyes; each verdict is also a word.

@@ -76,7 +76,10 @@ def execute(args: argparse.Namespace) -> int:
 def _settings(page: Page, assignments: list[str]) -> Settings:
     from scenarios.scenario import parse_assignment
 
-    return page.settings(dict(map(parse_assignment, assignments)), "--set")
+    knob = page.knobs[0]
+    example = f"{knob.key}={_plain(knob.default)}"
+    changes = dict(parse_assignment(text, example=example) for text in assignments)
+    return page.settings(changes, "--set")
 
 
 def _list(pages: tuple[Page, ...], as_json: bool) -> None:

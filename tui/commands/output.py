@@ -17,6 +17,8 @@ def check(option: str, path: str) -> Path:
     def refusal(why: str) -> ScenarioError:
         return ScenarioError(option, why, key=path or '""')
 
+    if not path:
+        raise refusal("must be the path of a file")
     try:
         mode = target.stat().st_mode if target.exists() else None
         if mode is not None and stat.S_ISDIR(mode):

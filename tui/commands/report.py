@@ -18,6 +18,7 @@ from scenarios.events import (
 )
 from tui.commands.console import (
     PICTURE_COLOURS,
+    UNWRITABLE,
     VERDICT_STYLES,
     is_live,
     paragraph,
@@ -47,6 +48,7 @@ class Report:
         first, last: the first and the latest frame, None before there is one.
         spectrum: the singular values asked for, or why there are none.
         unread: whether whoever read the output has gone away.
+        unwritten: why the output could not be written; nobody reads it then either.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class Report:
         self.last: Frame | None = None
         self.spectrum: JacobianSpectrum | str | None = None
         self.unread = False
+        self.unwritten: OSError | None = None
 
     def start(self, run: Run) -> None:
         """The run is ready to go."""
@@ -98,6 +101,11 @@ class Report:
             sys.stdout.flush()
         except BrokenPipeError:
             self.unread = True
+            silence_stdout()
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            self.unread, self.unwritten = True, error
             silence_stdout()
 
 

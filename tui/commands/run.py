@@ -148,6 +148,8 @@ def _follow(
             print("--dump: nothing written: the run stopped within a step", file=sys.stderr)
         elif not _dumped(args.dump, target, run, report, jacobian):
             return 1
+    if report.unwritten is not None:
+        raise report.unwritten
     if interrupted:
         return 130
     if keeper is not None and keeper.trouble is not None:
