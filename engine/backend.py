@@ -226,13 +226,7 @@ class CuPyBackend(OnDevice, Backend):
     """One CUDA (or ROCm) device, through CuPy."""
 
     def __init__(self, ordinal: int, dtype: str) -> None:
-        cupy = _import_cupy()
-        count = _device_count(cupy)
-        if ordinal >= count:
-            raise DeviceError(
-                f"there is no device cuda:{ordinal}: {count} found, "
-                f"cuda:0 to cuda:{count - 1}; {_WAY_ON}"
-            )
+        cupy = _cupy_with(ordinal)
         try:
             properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
             limit = memory_limit(properties["totalGlobalMem"])
@@ -297,10 +291,20 @@ def open_backend(device: str, dtype: str) -> Backend:
             return CuPyBackend(0, dtype)
         except DeviceError as error:
             return NumPyBackend(dtype, note=str(error).removesuffix(f"; {_WAY_ON}"))
+    return CuPyBackend(_ordinal(device), dtype)
+
+
+def check_device(device: str) -> None:
+    """Raise DeviceError where `device` names a GPU that is not there; nothing is opened."""
+    if device not in ("cpu", "auto"):
+        _cupy_with(_ordinal(device))
+
+
+def _ordinal(device: str) -> int:
     name, _, ordinal = device.partition(":")
     if name != "cuda" or (ordinal and not ordinal.isdecimal()):
         raise DeviceError(f"unknown device {device!r}: auto, cpu, cuda or cuda:N")
-    return CuPyBackend(int(ordinal or 0), dtype)
+    return int(ordinal or 0)
 
 
 def probe_devices() -> list[DeviceStatus]:
@@ -360,6 +364,18 @@ def _import_cupy() -> Any:
         raise DeviceError(
             f"CuPy is installed but does not import: {_line(error)}; {_WAY_ON}"
         ) from error
+    return cupy
+
+
+def _cupy_with(ordinal: int) -> Any:
+    """CuPy, if it finds a GPU of that number. Raises DeviceError."""
+    cupy = _import_cupy()
+    count = _device_count(cupy)
+    if ordinal >= count:
+        raise DeviceError(
+            f"there is no device cuda:{ordinal}: {count} found, "
+            f"cuda:0 to cuda:{count - 1}; {_WAY_ON}"
+        )
     return cupy
 
 

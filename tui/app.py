@@ -230,6 +230,10 @@ class NablascopeApp(App[None]):
         if self._driver is not None:
             self._flow.answered(self._driver.write)
 
+    def action_help_quit(self) -> None:
+        """What Ctrl+C does: out of habit it is pressed to leave, and nothing is lost by it here."""
+        self.notify("q leaves, and so does ctrl+q where a q would be typed.", timeout=4)
+
     async def action_quit(self) -> None:
         """Leave, once no answer of the terminal is on its way: the shell would take it as typed."""
         self._flow.close()
@@ -372,12 +376,32 @@ class NablascopeApp(App[None]):
         self.notify(f"Saved {path.name} in {folder}")
 
 
+def _check_device(device: str, source: str) -> None:
+    """Say so in the shell where a GPU that was asked for is not there."""
+    if device in ("cpu", "auto"):
+        return
+    from engine.backend import check_device
+    from engine.errors import DeviceError
+
+    try:
+        check_device(device)
+    except DeviceError as error:
+        raise ScenarioError(source, str(error), key="run.device", value=device) from None
+
+
 def run_app(
     scenario: Scenario | None, *, device: str | None = None, store: Path | None = None
 ) -> int:
-    """Open the app and return its exit code: 0, or what a crash left."""
+    """Open the app and return its exit code: 0, or what a crash left.
+
+    Raises ScenarioError where a GPU was asked for that is not there.
+    """
     # Before NumPy is imported; the engine's own process does the same.
     leave_one_core(os.environ)
+    if device is not None:
+        _check_device(device, "--device")
+    elif scenario is not None:
+        _check_device(scenario.run.device, scenario.origin)
     leave_with_terminal()
     app = NablascopeApp(scenario, device=device, store=store)
     app.run()
