@@ -6,18 +6,21 @@ To add one: a function that says what it changes, and its registration at the en
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.culprits import culprits
 from engine.registry import Registry
 from scenarios.errors import ScenarioError
 from scenarios.fields import KIND, SCHEME
 from scenarios.schema import misfit
 
 if TYPE_CHECKING:
+    from engine.activations import Activation
+    from engine.frame import Frame
     from scenarios.fields import Value
     from scenarios.scenario import Scenario
 
@@ -37,6 +40,8 @@ class Remedy:
         about: what it does to the gradient, in a sentence.
         source: the paper.
         proposal: what it changes, see `changes`.
+        needless: why a gradient as measured has no need of it, None if it has; None for a remedy
+            that is offered whatever was measured.
     """
 
     name: str
@@ -44,11 +49,13 @@ class Remedy:
     about: str
     source: str
     proposal: Callable[[Scenario], Changes]
+    needless: Callable[[Sequence[Frame]], str | None] | None = None
 
-    def changes(self, scenario: Scenario) -> Changes:
+    def changes(self, scenario: Scenario, frames: Sequence[Frame] = ()) -> Changes:
         """What it changes about a scenario, as --set would: values by dotted key.
 
-        Raises ScenarioError, with a line that says why, where it does not apply.
+        `frames` are what was measured of it, the first of them of step 0. Raises ScenarioError,
+        with a line that says why, where it does not apply or is not needed.
         """
         proposed = self.proposal(scenario)
         values = scenario.values()
@@ -60,6 +67,9 @@ class Remedy:
         if not new:
             key = next(iter(proposed))
             raise ScenarioError(scenario.name, "it is so already", key=key, value=proposed[key])
+        needless = self.needless(frames) if frames and self.needless is not None else None
+        if needless is not None:
+            raise ScenarioError(scenario.name, needless, key=next(iter(proposed)))
         scenario.with_changes(new, source=scenario.name)
         return new
 
@@ -94,12 +104,56 @@ def _orthogonal(scenario: Scenario) -> Changes:
         )
         raise ScenarioError(scenario.name, reason, key=KIND, value=kind)
     scheme: Changes = {SCHEME: "delta_orthogonal" if kind == "cnn" else "orthogonal"}
-    turned = scenario.with_changes(scheme, source=scenario.name)
+    # Without an edge to be at, lengths are kept as they are.
+    return scheme | (_edge_after(scheme, scenario) or {ARCHITECTURES[kind].hop_scale: 1.0})
+
+
+def _edge_after(changes: Changes, scenario: Scenario) -> Changes:
+    """The scale at the edge once `changes` are made; none where there is no edge then."""
     try:
-        return scheme | _critical(turned)
+        return _critical(scenario.with_changes(changes, source=scenario.name))
     except ScenarioError:
-        # Without an edge to be at, lengths are kept as they are.
-        return scheme | {ARCHITECTURES[kind].hop_scale: 1.0}
+        return {}
+
+
+def _slope_1(scenario: Scenario) -> Changes:
+    key, name = "network.activation", scenario.network.activation
+    fits = misfit(key, scenario.values()) is None
+    if fits and name is not None and not _saturates(ACTIVATIONS[name]):
+        reason = "its slope is 1 already, or goes there, where a unit is on"
+        raise ScenarioError(scenario.name, reason, key=key, value=name)
+    relu: Changes = {key: "relu"}
+    return relu | (_edge_after(relu, scenario) if fits else {})
+
+
+def _saturates(activation: Activation) -> bool:
+    """Whether its slope falls to 0 on both sides."""
+    import numpy as np
+
+    a = np.array([-50.0, 50.0])
+    h, slopes = np.empty_like(a), np.empty_like(a)
+    activation.forward(np, a, h)
+    activation.slope(np, a, h, slopes)
+    return bool((slopes < 1e-9).all())
+
+
+def _slopes_took_little(frames: Sequence[Frame]) -> str | None:
+    name = frames[0].verdict.name
+    if name not in ("vanishing", "dead"):
+        return f"nothing vanishes at step 0: {name}"
+    found = culprits(frames[0])
+    if found is None:
+        return None
+    totals = found.total
+    most = found.killed[0] if found.killed else min(totals, key=lambda part: totals[part] or 0.0)
+    return None if most == "activation" else f"phi' is not what took most: the {most} did"
+
+
+def _nothing_explodes(frames: Sequence[Frame]) -> str | None:
+    # What exploded at step 0 may be dead once it was trained.
+    if any(frame.verdict.name in ("exploding", "overflow") for frame in frames):
+        return None
+    return f"nothing explodes: {frames[-1].verdict.name}"
 
 
 def _identity(scenario: Scenario) -> Changes:
@@ -160,9 +214,12 @@ def _normalisation(scenario: Scenario) -> Changes:
     from engine.theory.quadrature import hermite_spectra
 
     network = scenario.network
-    architecture = ARCHITECTURES[network.kind]
-    if architecture.recurrent:
-        return {"network.norm": "layer"}
+    if ARCHITECTURES[network.kind].recurrent:
+        reason = (
+            "it gives what W hands on a variance of 1, and what fades or grows over time passes "
+            "U and the gates, which it leaves alone"
+        )
+        raise ScenarioError(scenario.name, reason, key=KIND, value=network.kind)
     if network.hidden_size == 1:
         # Over one unit there is nothing to compare with.
         return {"network.norm": "batch"}
@@ -213,6 +270,7 @@ for _remedy in (
         "explodes all the same.",
         "Pascanu et al. 2013",
         _clip,
+        _nothing_explodes,
     ),
     Remedy(
         "bound",
@@ -239,8 +297,7 @@ for _remedy in (
     Remedy(
         "norm",
         "normalisation",
-        "Gives what W hands on a variance of 1, whatever its scale. A recurrent U, and with it "
-        "the way back through time, is left alone.",
+        "Gives what W hands on a variance of 1, whatever its scale.",
         "Ioffe and Szegedy 2015; Ba et al. 2016",
         _normalisation,
     ),
@@ -250,6 +307,15 @@ for _remedy in (
         "The other way round: half shut, the gate keeps half of the memory at each step.",
         "Hochreiter and Schmidhuber 1997; Gers et al. 2000",
         lambda scenario: _forget_bias(scenario, 0.0),
+    ),
+    Remedy(
+        "slope-1",
+        "an activation of slope 1",
+        "Takes ReLU: its slope is 1 wherever a unit is on, and the scale of the weights makes up "
+        "for the units that are off.",
+        "Glorot, Bordes, Bengio 2011; He et al. 2015",
+        _slope_1,
+        _slopes_took_little,
     ),
 ):
     REMEDIES.register(_remedy)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.command import CommandList
 from textual.geometry import Size
 from textual.pilot import Pilot
@@ -16,7 +17,9 @@ from textual.strip import Strip
 from textual.widgets import OptionList
 
 from engine.architectures import ARCHITECTURES
+from engine.errors import DeviceError
 from scenarios.catalogue import FOLDER
+from scenarios.errors import ScenarioError
 from scenarios.runner import Run
 from scenarios.scenario import load
 from tests.app.support import (
@@ -29,6 +32,7 @@ from tests.app.support import (
     weighed,
     worked,
 )
+from tui.app import NablascopeApp, run_app
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
 from tui.lab.heatmap import GradientHeatmap
@@ -47,6 +51,15 @@ def text(app: LabApp) -> str:
 
 def value(app: LabApp, key: str) -> Any:
     return app.lab.session.scenario.values()[key]
+
+
+def type_at_once(app: LabApp, *keys: str) -> None:
+    """Keys that arrive together, as they do over a slow line."""
+    assert app._driver is not None
+    for key in keys:
+        event = events.Key(key, key if len(key) == 1 else None)
+        event.set_sender(app)
+        app._driver.send_message(event)
 
 
 async def goto(pilot: Pilot[Any], key: str) -> None:
@@ -112,6 +125,22 @@ async def test_search_narrows_and_runs() -> None:
         await pilot.pause()
         assert not app.screen.query(Search)
         assert len(app.screen.query_one(Catalogue).options) == 7 + 4
+
+
+async def test_keys_typed_at_once_are_taken_in_their_order() -> None:
+    app = LabApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await finished(pilot)
+        session = app.lab.session
+        type_at_once(app, "down", "enter", "p")
+        await until(pilot, lambda: bool(session.pins))
+        assert [pin.label for pin in session.pins] == ["mlp-dead"]
+        await finished(pilot)
+        # 4: residual connections.
+        type_at_once(app, "down", "enter", "4")
+        await until(pilot, lambda: session.treatment is not None)
+        assert session.scenario.name == "cnn-tanh" and session.scenario.network.residual
+        assert session.treatment is not None and session.treatment.before.name == "cnn-tanh"
 
 
 async def test_search_that_finds_nothing() -> None:
@@ -274,6 +303,19 @@ async def test_a_bad_value_is_told_by_the_control() -> None:
         await pilot.press("right")
         await finished(pilot)
         assert "from 1 to" not in text(app)
+
+
+async def test_escape_forgets_a_value_that_was_refused() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await goto(pilot, "network.depth")
+        await pilot.press("0", "enter")
+        assert "✗ " in text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "✗ " not in text(app)
+        assert app.screen.query_one(Catalogue).has_focus
 
 
 async def test_picking_from_a_list() -> None:
@@ -747,6 +789,30 @@ async def test_the_device_outlasts_the_frames_per_second(width: int) -> None:
         line = next(line for line in text(app).splitlines() if "loss 1." in line)
         assert "step 2" in line and "cuda:0" in line
         assert ("123,456 fps" in line) is (width == 120)
+
+
+async def test_ctrl_c_says_which_key_leaves() -> None:
+    app = LabApp()
+    async with app.run_test(notifications=True) as pilot:
+        await finished(pilot)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "q leaves" in text(app))
+
+
+def test_a_gpu_that_is_not_there_is_told_in_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_cupy() -> None:
+        raise DeviceError("CuPy is not installed; use --device cpu")
+
+    monkeypatch.setattr("engine.backend._import_cupy", no_cupy)
+    monkeypatch.setattr(NablascopeApp, "run", lambda app: pytest.fail("the app was opened"))
+    asked = load("chain-sigmoid", {"run.device": "cuda:1"})
+    for scenario, device, line in (
+        (None, "cuda", '--device: run.device = "cuda": CuPy is not installed; use --device cpu'),
+        (asked, None, 'chain-sigmoid: run.device = "cuda:1": CuPy is not installed'),
+    ):
+        with pytest.raises(ScenarioError) as caught:
+            run_app(scenario, device=device)
+        assert str(caught.value).startswith(line)
 
 
 async def test_hiding_the_left_side() -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList
 
-from tests.app.support import LabApp, finished, until, worked
+from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
 from tests.app.test_keys import goto, text, value
 from tui.lab.live import MAX_PINS
 from tui.lab.remedies import KEYS, RemedyScreen
 
 DEEP = {"network.depth": 40, "network.hidden_size": 32, "init.scheme": "gaussian"}
+BARELY_TRAINED = {
+    "task.time_steps": 15,
+    "training.clip_norm": 0.0,
+    "training.steps": 1,
+    "training.learning_rate": 1e-9,
+}
 LSTM = {"network.kind": "lstm"}
 GROWING = {
     "init.scheme": "recurrent_range",
@@ -30,7 +36,8 @@ NAMES = {remedy.name: key for key, remedy in KEYS.items()}
         ("cnn-tanh", {"init.weight_scale": 2.0}, "orthogonal", {"init.scheme": "delta_orthogonal"}),
         ("rnn-relu-above", {}, "identity", {"init.scheme": "identity"}),
         ("chain-sigmoid", DEEP, "residual", {"network.residual": True}),
-        ("cnn-tanh", {"training.clip_norm": 0.0}, "clip", {"training.clip_norm": 1.0}),
+        ("rnn-relu-above", BARELY_TRAINED, "clip", {"training.clip_norm": 1.0}),
+        ("chain-sigmoid", DEEP, "slope-1", {"network.activation": "relu"}),
         ("indrnn-deep", GROWING, "bound", {"network.recurrent_bound": 2.0}),
         ("rnn-tanh", LSTM, "forget-1", {"init.forget_bias": 1.0}),
         ("rnn-tanh", LSTM, "chrono", {"init.forget_bias": pytest.approx(3.66356)}),
@@ -177,16 +184,49 @@ async def test_a_run_that_overflowed_in_training_is_kept_as_it_began() -> None:
         assert "▽ before, step 0: 10^" in text(app)
 
 
-async def test_before_the_first_frame_there_is_nothing_to_compare_with() -> None:
-    from tests.app.support import ScriptedWorker
-
-    app = LabApp(worker=ScriptedWorker(frames=None))
+async def test_before_the_first_frame_a_key_waits_for_it() -> None:
+    worker = ScriptedWorker(frames=None)
+    app = LabApp("chain-sigmoid", worker=worker)
     async with app.run_test(notifications=True, size=(100, 30)) as pilot:
         await pilot.pause()
         await pilot.press(NAMES["residual"])
         await pilot.pause()
-        assert "There is no run to compare with yet." in text(app)
-        assert app.lab.session.treatment is None
+        session = app.lab.session
+        assert session.treatment is None and "no run to compare" not in text(app)
+        # The same run comes after all.
+        worker.frames, worker._run = 1, 0
+        worker.start(session.scenario)
+        await until(pilot, lambda: session.treatment is not None)
+        assert value(app, "network.residual") is True
+
+
+async def test_a_run_that_fails_drops_what_waited_for_it() -> None:
+    worker = ScriptedWorker(frames=None)
+    app = LabApp(worker=worker)
+    async with app.run_test(notifications=True, size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press(NAMES["residual"], "p")
+        worker.fail("the GPU failed: out of memory; use --device cpu", "run.device")
+        await finished(pilot)
+        session = app.lab.session
+        assert session.treatment is None and not session.pins
+        await pilot.press(NAMES["residual"])
+        await until(pilot, lambda: "There is no run to compare with yet." in text(app))
+
+
+async def test_clipping_is_offered_where_something_explodes() -> None:
+    app = LabApp("chain-sigmoid")
+    async with app.run_test(size=(120, 50)) as pilot:
+        await finished(pilot)
+        await pilot.press("x")
+        await pilot.pause()
+        screen = " ".join(text(app).split())
+        assert "nothing explodes: " in screen
+        assert "-  an activation of slope 1" in text(app)
+        assert "not here: network.activation" not in screen
+        await pilot.press("-")
+        await finished(pilot)
+        assert value(app, "network.activation") == "relu"
 
 
 async def test_the_list_says_what_each_does_and_why_some_do_not_apply() -> None:

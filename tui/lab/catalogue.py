@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 class Catalogue(OptionList):
-    """Every scenario on offer, under its architecture."""
+    """Every scenario on offer, under its architecture; `choose` is told the name of one to run."""
 
-    def __init__(self, entries: Sequence[Entry], *, id: str | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], choose: Callable[[str], None], *, id: str | None = None
+    ) -> None:
+        self._choose = choose
         self._entries = sorted(entries, key=_architecture)
         self._current: str | None = None
         super().__init__(*self._grouped(self._entries), id=id, markup=False)
@@ -33,6 +36,15 @@ class Catalogue(OptionList):
         """The entry under the cursor."""
         option = self.highlighted_option
         return None if option is None or option.id is None else self.entry(option.id)
+
+    def action_select(self) -> None:
+        """Run what is under the cursor.
+
+        Called, and not told by a message: the next key would overtake that.
+        """
+        entry = self.highlighted_entry
+        if entry is not None:
+            self._choose(entry.name)
 
     def mark(self, name: str) -> None:
         """Show which scenario is the one that runs."""

@@ -17,11 +17,16 @@ from scenarios.errors import ScenarioError
 from scenarios.remedies import REMEDIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.frame import Frame
     from scenarios.remedies import Remedy
     from scenarios.scenario import Scenario
 
-#: Digits as they stand on a keyboard, one remedy each.
-KEYS: dict[str, Remedy] = dict(zip("1234567890", REMEDIES.values(), strict=False))
+#: The row of digits on a keyboard and what comes next to it, one remedy each.
+KEYS: dict[str, Remedy] = dict(zip((*"1234567890", "minus"), REMEDIES.values(), strict=True))
+#: What stands on a key that is not called so.
+_KEY_TOPS = {"minus": "-"}
 
 
 def bindings_of_remedies() -> list[BindingType]:
@@ -31,6 +36,7 @@ def bindings_of_remedies() -> list[BindingType]:
             key,
             f"treat('{key}')",
             remedy.title,
+            key_display=_KEY_TOPS.get(key),
             show=False,
             tooltip=f"Remedy: {remedy.title}, on or off",
         )
@@ -39,18 +45,21 @@ def bindings_of_remedies() -> list[BindingType]:
 
 
 class RemedyScreen(ModalScreen[str | None]):
-    """Digits, or arrow keys and Enter; Escape leaves things as they are.
+    """A remedy's key, or arrow keys and Enter; Escape leaves things as they are.
 
     Args:
         scenario: what the remedies would be applied to.
         in_force: the one that is on, None without one.
+        frames: what was measured of the scenario, see `Remedy.changes`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,x,q", "dismiss(None)", "close")]
 
-    def __init__(self, scenario: Scenario, in_force: Remedy | None) -> None:
+    def __init__(
+        self, scenario: Scenario, in_force: Remedy | None, frames: Sequence[Frame]
+    ) -> None:
         super().__init__()
-        self._scenario, self._in_force = scenario, in_force
+        self._scenario, self._in_force, self._frames = scenario, in_force, frames
 
     def compose(self) -> ComposeResult:
         """One option per remedy: those that apply, then the others."""
@@ -58,17 +67,18 @@ class RemedyScreen(ModalScreen[str | None]):
         width = min(84, self.app.size.width * 96 // 100) - 6
         apply, others = [], []
         for key, remedy in KEYS.items():
+            top = _KEY_TOPS.get(key, key)
             try:
-                changes = remedy.changes(self._scenario)
+                changes = remedy.changes(self._scenario, self._frames)
             except ScenarioError as error:
                 reason = str(error).partition(": ")[2]
-                head, body = f"{key}  {remedy.title}", _indented(f"not here: {reason}", width)
+                head, body = f"{top}  {remedy.title}", _indented(f"not here: {reason}", width)
                 others.append(Option(Content.assemble(head, (body, "dim")), id=key))
                 continue
             on = "  (on)" if remedy is self._in_force else ""
             what = ", ".join(f"{k} = {_shown(v)}" for k, v in changes.items())
             prompt = Content.assemble(
-                (f"{key}  {remedy.title}{on}", "bold"),
+                (f"{top}  {remedy.title}{on}", "bold"),
                 _indented(remedy.about, width),
                 (_indented(f"{what}  ({remedy.source})", width), "dim"),
             )
@@ -79,12 +89,12 @@ class RemedyScreen(ModalScreen[str | None]):
         """Start at the one in force."""
         listed = self.query_one(OptionList)
         listed.border_title = f"remedies for {self._scenario.name}"
-        listed.border_subtitle = "a digit or enter applies, again takes away; escape closes"
+        listed.border_subtitle = "its key or enter applies, again takes away; escape closes"
         on = [key for key, remedy in KEYS.items() if remedy is self._in_force]
         listed.highlighted = listed.get_option_index(on[0]) if on else 0
 
     def on_key(self, event: events.Key) -> None:
-        """A digit chooses at once."""
+        """A remedy's key chooses it at once."""
         if event.key in KEYS:
             event.stop()
             self.dismiss(event.key)

@@ -90,7 +90,7 @@ class LabScreen(LookingScreen):
         yield TitleBar(LAB, id="title")
         with Horizontal(id="body"):
             with Vertical(id="side"):
-                yield Catalogue(entries(), id="catalogue")
+                yield Catalogue(entries(), self.run_scenario, id="catalogue")
                 yield Controls(id="controls")
             yield Picture(colours=app.colours, unicode=app.unicode, id="picture")
         yield KeyBar(id="keys")
@@ -131,6 +131,7 @@ class LabScreen(LookingScreen):
             news = True
         if news:
             self._show_run()
+        self.session.catch_up()
         while self.session.notices:
             self.notify(self.session.notices.pop(0), severity="warning", markup=False)
         if self.session.quiet:
@@ -280,11 +281,6 @@ class LabScreen(LookingScreen):
     def _look_elsewhere(self) -> None:
         self._explain()
 
-    @on(OptionList.OptionSelected, "#catalogue")
-    def _select(self, message: OptionList.OptionSelected) -> None:
-        if message.option_id is not None:
-            self.run_scenario(message.option_id)
-
     # Keys
 
     def action_play(self) -> None:
@@ -311,7 +307,7 @@ class LabScreen(LookingScreen):
 
     def action_pin(self) -> None:
         """Keep this run in the plot."""
-        self._pinned(self.session.pin())
+        self.session.once_shown(lambda: self._pinned(self.session.pin()))
 
     def _pinned(self, refusal: str | None) -> None:
         if refusal is not None:
@@ -334,10 +330,14 @@ class LabScreen(LookingScreen):
             if key is not None:
                 self.action_treat(key)
 
-        self.app.push_screen(RemedyScreen(scenario, in_force), chosen)
+        screen = RemedyScreen(scenario, in_force, self.session.untreated_frames)
+        self.app.push_screen(screen, chosen)
 
     def action_treat(self, key: str) -> None:
         """Apply the remedy of this key, or take it away again."""
+        self.session.once_shown(lambda: self._treat(key))
+
+    def _treat(self, key: str) -> None:
         try:
             refusal = self.session.treat(KEYS[key])
         except ScenarioError as error:
@@ -425,9 +425,12 @@ class LabScreen(LookingScreen):
         self.app.push_screen(AboutScreen(self.session.origin, self.session.changes, theory))
 
     def action_leave(self) -> None:
-        """Back to the catalogue, all of it."""
+        """Back to the catalogue, all of it; a value that was refused is forgotten."""
         from tui.lab.search import Search
 
+        if self._error is not None and self.session.failure is None:
+            self._error = None
+            self._show_settings()
         for search in self.query(Search):
             search.action_close()
         self._catalogue.focus()

@@ -94,6 +94,8 @@ class Session:
         self._chosen_device = chosen_device
         self._number = 0
         self._trivial: Trivial | None = None
+        # What keys asked of a run that is not in the picture yet.
+        self._asked: list[Callable[[], None]] = []
 
     @cached_property
     def _worker(self) -> Worker:
@@ -125,8 +127,27 @@ class Session:
         """Whether nothing more will arrive at all."""
         return self.idle and not (self.live is not None and self.live.computing)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the run asked for has yet to come into the picture."""
+        return not self.idle and (self.live is None or self.live.number != self._number)
+
+    def once_shown(self, act: Callable[[], None]) -> None:
+        """Do what the run asked for is needed for: now, or when it comes.
+
+        Keys are typed faster than a run starts. Another choice of scenario or values drops it.
+        """
+        self._asked.append(act)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Do what keys have asked for, in their order, up to the next run that has to come."""
+        while self._asked and not self.awaited:
+            self._asked.pop(0)()
+
     def choose(self, scenario: Scenario) -> None:
         """Run another scenario, on the device chosen before."""
+        self._asked.clear()
         self.origin = self.scenario = scenario
         self.treatment = None
         if self._chosen_device is not None:
@@ -135,6 +156,7 @@ class Session:
 
     def show_stored(self, scenario: Scenario, frames: Sequence[Frame], label: str) -> None:
         """Show a run by its stored first and last frame. It runs again once it is started."""
+        self._asked.clear()
         self.origin, self.scenario = original(scenario), scenario
         self.treatment = self.failure = None
         self.pace.reset()
@@ -150,6 +172,7 @@ class Session:
     def change(self, changes: Mapping[str, object]) -> None:
         """Run the scenario with other values. Raises ScenarioError; then nothing has changed."""
         self.scenario = self.scenario.with_changes(changes, source=self.origin.name)
+        self._asked.clear()
         if KIND in changes:
             # Before and after are of one kind, or the remedy is not what made the difference.
             self.treatment = None
@@ -168,7 +191,7 @@ class Session:
             self.scenario, self.treatment = untreated, None
             self.start()
             return None
-        changes = remedy.changes(untreated)
+        changes = remedy.changes(untreated, self.untreated_frames)
         run = self.live if in_force is None else in_force.run
         if run is None or run.latest is None or (in_force is None and run.number != self._number):
             return "There is no run to compare with yet."
@@ -177,6 +200,14 @@ class Session:
         self.treatment = Treatment(remedy, untreated, changes, run, pin)
         self.start()
         return None
+
+    @property
+    def untreated_frames(self) -> list[Frame]:
+        """The first and the latest frame of the run without a remedy, none before there are any."""
+        run = self.live if self.treatment is None else self.treatment.run
+        if run is None or (self.treatment is None and run.number != self._number):
+            return []
+        return [frame for frame in (run.first, run.latest) if frame is not None]
 
     def _untreated(self, treatment: Treatment) -> Scenario:
         """The scenario asked for with what a remedy changed put back."""
@@ -282,6 +313,7 @@ class Session:
                     self.state = State.FINISHED
                 case Failed(line=line, key=key):
                     self.state, self.failure = State.FAILED, (key or "", line)
+                    self._asked.clear()
                     if self.live is not None:
                         self.live.computing = False
         return True
