@@ -158,8 +158,11 @@ def _deed(value: float, so_far: float) -> str:
     return f"{verb} back {size}" if size <= before else f"{verb} {size}"
 
 
-def half_life(hops: float, unit: str) -> str:
-    """How fast a gradient changes, from `engine.stretches.halving`: "halves every 3.1 steps"."""
+def half_life(hops: float, unit: str, *, brief: bool = False) -> str:
+    """How fast a gradient changes, from `engine.stretches.halving`: "halves every 3.1 steps".
+
+    In brief: "x0.5 in 3.1".
+    """
     if math.isnan(hops):
         return "nothing left"
     if hops == 0.0:
@@ -167,9 +170,11 @@ def half_life(hops: float, unit: str) -> str:
     if abs(hops) >= 99_999.5:
         return "keeps its size"
     verb, size = ("halves", hops) if hops > 0.0 else ("doubles", -hops)
+    shown = f"{size:,.0f}" if size >= 99.5 else f"{size:.2g}" if size < 9.95 else f"{size:.0f}"
+    if brief:
+        return f"{'x0.5' if hops > 0.0 else 'x2'} in {shown}"
     if math.isclose(size, 1.0, abs_tol=0.005):
         return f"{verb} every {unit}"
-    shown = f"{size:,.0f}" if size >= 99.5 else f"{size:.2g}" if size < 9.95 else f"{size:.0f}"
     return f"{verb} every {shown} {unit}s"
 
 

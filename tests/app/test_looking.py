@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from scenarios.scenario import load
 from tests.app.support import LabApp, ScriptedWorker, drawn, finished, until
 from tests.app.test_keys import text
 from tui.lab.axis import LooseRange, ticks
+from tui.lab.compare import CompareView
 from tui.lab.history import (
     FEWEST_FRAMES,
     KEPT_BYTES,
@@ -29,8 +31,10 @@ from tui.lab.history import (
 )
 from tui.lab.inspection import InspectionView
 from tui.lab.live import LiveRun
+from tui.lab.loss import LossView
 from tui.lab.timeline import Timeline
 from tui.lab.triage import TriageScreen
+from tui.lab.views import VIEWS
 from tui.words import half_life
 
 TRAINED = {"training.steps": 12, "training.learning_rate": 0.01}
@@ -116,6 +120,22 @@ async def test_triage_in_words(name: str, changes: dict[str, object], words: str
         assert words in text(app)
 
 
+DEEP = {"network.depth": 2, "training.steps": 0, "task.time_steps": 100}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
+@pytest.mark.parametrize("kind", ["rnn", "indrnn", "lstm", "gru"])
+async def test_triage_never_cuts_off_who_did_it(kind: str, size: tuple[int, int]) -> None:
+    app = LabApp("rnn-tanh", {**DEEP, "network.kind": kind})
+    async with app.run_test(size=size) as pilot:
+        await finished(pilot)
+        await pilot.press("t")
+        await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        assert table.max_scroll_x == 0 and not table.show_horizontal_scrollbar
+        assert str(table.get_row_at(0)[3]) in text(app)
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
@@ -147,6 +167,14 @@ async def test_nothing_to_sort(name: str, changes: dict[str, object], words: str
 )
 def test_half_lives_in_words(hops: float, words: str) -> None:
     assert half_life(hops, "step") == words
+
+
+@pytest.mark.parametrize(
+    ("hops", "words"),
+    [(3.14, "x0.5 in 3.1"), (-1234.5, "x2 in 1,234"), (0.0, "lost altogether")],
+)
+def test_half_lives_in_brief(hops: float, words: str) -> None:
+    assert half_life(hops, "step", brief=True) == words
 
 
 # Inspect
@@ -244,6 +272,59 @@ async def test_a_moved_cursor_is_looked_at_once_the_last_look_has_come() -> None
         assert "nothing" not in text(app)
         worker.inspected(1, 1, 3, "nothing here either")
         await until(pilot, lambda: "nothing here" in text(app))
+
+
+async def test_inspect_is_no_view_to_come_back_to() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        picture = app.lab._picture
+        first = picture.view
+        await pilot.press("c", "t", "enter", "o")
+        assert isinstance(picture.view, CompareView)
+        await pilot.press("c")
+        assert picture.view is first
+        # Nor does it lead from the table to itself, nor keep the focus out of sight.
+        for keys in (
+            ("o", "c"),
+            ("c", "o", "c"),
+            ("o", "escape", "c"),
+            ("o", "tab", "escape", "c"),
+        ):
+            await pilot.press(*keys)
+            assert isinstance(picture.view, CompareView), keys
+            assert app.screen.focused is app.lab._catalogue, keys
+            await pilot.press("c")
+            assert picture.view is first, keys
+        # Going round passes over it: without its keys nobody could move there.
+        seen = []
+        for _ in range(len(VIEWS)):
+            seen.append(type(picture.view))
+            await pilot.press("v")
+        assert LossView in seen and InspectionView not in seen
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+async def test_no_fact_is_told_by_half(width: int) -> None:
+    app = LabApp("rnn-relu-above", {"training.steps": 0})
+    async with app.run_test(size=(width, 24)) as pilot:
+        await finished(pilot)
+        await pilot.press("o", "right")
+        found = replace(await inspected(pilot), dead_units=0.141)
+        live = live_of(app)
+        assert live.frame is not None
+        live.frame.zero_fraction[:], live.frame.saturated_fraction[:] = 0.5034, 0.4966
+        view = app.lab._picture.view
+        assert isinstance(view, InspectionView)
+        for facts in (29, 44, 60):
+            for height in range(3, 14):
+                strips = view._facts(live, live.frame, found, facts, height)
+                assert len(strips) <= height
+                told = " ".join(" ".join(strip.text for strip in strips).split())
+                if "units" in told:
+                    assert "zero 50.3%" in told and "49.7%" in told
+                if "dead" in told:
+                    assert "14.1% of units" in told and not told.endswith("for")
 
 
 # History
@@ -371,7 +452,7 @@ async def test_views_of_training_are_passed_over_where_there_is_none() -> None:
     async with app.run_test() as pilot:
         await finished(pilot)
         seen = []
-        for _ in range(6):
+        for _ in range(5):
             await pilot.press("v")
             seen.append(app.lab._picture.view.name_id)
         assert not {"loss", "drift", "training-heatmap"} & set(seen)

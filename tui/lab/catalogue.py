@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Catalogue(OptionList):
     """Every scenario on offer, under its architecture; `choose` is told the name of one to run."""
 
+    BINDING_GROUP_TITLE = "In the catalogue"
+
     def __init__(
         self, entries: Sequence[Entry], choose: Callable[[str], None], *, id: str | None = None
     ) -> None:

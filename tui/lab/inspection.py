@@ -38,11 +38,19 @@ _STRIDE = 0.1
 
 @dataclass(frozen=True)
 class _Fact:
-    """One line: what it is about, what there is to say, and its rank where room is scarce."""
+    """What it is about, what there is to say, and its rank where room is scarce.
+
+    The wordings are ever shorter: the first that fits a line is taken, or else the last.
+    """
 
     label: str
-    text: str
+    wordings: tuple[str, ...]
     rank: int
+
+    def lines(self, width: int) -> list[str]:
+        """What there is to say, in lines of `width`."""
+        text = next((text for text in self.wordings if len(text) <= width), self.wordings[-1])
+        return textwrap.wrap(text, width) or [""]
 
 
 class InspectionView(View, can_focus=True):
@@ -54,16 +62,17 @@ class InspectionView(View, can_focus=True):
         "inspection--bar",
         "inspection--zero",
     }
+    BINDING_GROUP_TITLE = "In inspect (o)"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "move", key_display="←→"),
+        Binding("left", "move(-1)", "move", key_display="←→", tooltip="Away from the loss"),
         Binding("right", "move(1)", "Towards the loss", show=False),
-        Binding("up", "layer(1)", "layer", key_display="↑↓"),
+        Binding("up", "layer(1)", "layer", key_display="↑↓", tooltip="The layer above"),
         Binding("down", "layer(-1)", "The layer below", show=False),
         Binding("shift+left,pageup", "stride(-1)", "A tenth back", show=False),
         Binding("shift+right,pagedown", "stride(1)", "A tenth on", show=False),
         Binding("home", "move(-1000000)", "The far end", show=False),
         Binding("end", "move(1000000)", "The loss", show=False),
-        Binding("escape", "close", "back"),
+        Binding("escape", "close", "back", tooltip="The view before"),
     ]
     name_id = "inspection"
     title_word = "inspect"
@@ -79,6 +88,11 @@ class InspectionView(View, can_focus=True):
 
     class Closed(Message):
         """The view before this one is wanted again."""
+
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
+        # It is moved through with keys of its own: `o` leads here, and gives it the focus.
+        return False
 
     def title(self, run: LiveRun) -> str:
         layer, step = run.cursor
@@ -187,17 +201,19 @@ class InspectionView(View, can_focus=True):
     ) -> list[Strip]:
         facts = [*_of_frame(run, frame, wide=width >= 44), *_of_network(found, wide=width >= 44)]
         pad = max(len(fact.label) for fact in facts) + 1
-        lines: list[tuple[int, list[tuple[str, Style]]]] = []
-        for fact in facts:
-            wrapped = textwrap.wrap(fact.text, max(width - pad, 8)) or [""]
-            for number, text in enumerate(wrapped):
-                head = fact.label if number == 0 else ""
-                line = [(f"{head:<{pad}}", self._ink("label")), (text, self._ink("words"))]
-                # What is continued goes before anything that is not.
-                lines.append((fact.rank if number == 0 else 100 + fact.rank, line))
-        while len(lines) > height:
-            lines.remove(max(lines, key=lambda line: line[0]))
-        return [line_of(width, *line) for _, line in lines]
+        told = {fact: fact.lines(max(width - pad, 8)) for fact in facts}
+        # Half a fact is worse than none.
+        while sum(map(len, told.values())) > height:
+            del told[max(told, key=lambda fact: fact.rank)]
+        return [
+            line_of(
+                width,
+                (f"{fact.label if number == 0 else '':<{pad}}", self._ink("label")),
+                (text, self._ink("words")),
+            )
+            for fact, lines in told.items()
+            for number, text in enumerate(lines)
+        ]
 
     def _ink(self, name: str) -> Style:
         return self.get_component_rich_style(f"inspection--{name}", partial=True)
@@ -216,16 +232,17 @@ def _of_frame(run: LiveRun, frame: Frame, *, wide: bool) -> list[_Fact]:
     sizes = "exactly 0" if size == -math.inf else "–" if math.isnan(size) else power(size)
     shares = f"zero {_percent(frame.zero_fraction[here])}"
     shares += f", saturated {_percent(frame.saturated_fraction[here])}"
+    brief = shares.replace("saturated", "flat")
     facts = [
-        _Fact("|∂L/∂h|", f"{sizes} RMS", 0),
-        _Fact("to loss", f"{from_loss}, {hops} {unit}" if wide else from_loss, 1),
-        _Fact("h", f"{float(frame.activation_rms[here]):.4g} RMS", 3),
-        _Fact("units", shares if wide else shares.replace("saturated", "flat"), 2),
+        _Fact("|∂L/∂h|", (f"{sizes} RMS",), 0),
+        _Fact("to loss", (f"{from_loss}, {hops} {unit}" if wide else from_loss,), 1),
+        _Fact("h", (f"{float(frame.activation_rms[here]):.4g} RMS",), 3),
+        _Fact("units", (shares, brief, brief.replace(",", "")), 2),
     ]
-    facts.insert(2, _Fact("hop", _hop(run, frame, wide=wide), 1))
+    facts.insert(2, _Fact("hop", (_hop(run, frame, wide=wide),), 1))
     if frame.log10_grad_gates:
         gates = [f"{name} {_power(v[here])}" for name, v in frame.log10_grad_gates.items()]
-        facts.append(_Fact("∂ gates", "  ".join(gates), 8))
+        facts.append(_Fact("∂ gates", ("  ".join(gates),), 8))
     return facts
 
 
@@ -250,18 +267,19 @@ def _of_network(found: Inspection | None, *, wide: bool) -> list[_Fact]:
         return []
     facts = []
     if found.dead_units:
-        facts.append(_Fact("dead", f"{_percent(found.dead_units)} of units, for every sample", 4))
+        share = f"{_percent(found.dead_units)} of units"
+        facts.append(_Fact("dead", (f"{share}, for every sample", share), 4))
     if found.gates:
         space = " " if wide else ""
         means = [f"{name}{space}{gate.mean:.2f}" for name, gate in found.gates.items()]
-        facts.append(_Fact("gates", " ".join(means).replace("0.", "."), 4))
+        facts.append(_Fact("gates", (" ".join(means).replace("0.", "."),), 4))
         flat = [f"{name}{space}{_percent(gate.saturated)}" for name, gate in found.gates.items()]
-        facts.append(_Fact("flat", " ".join(flat), 7))
+        facts.append(_Fact("flat", (" ".join(flat),), 7))
     for number, (name, norms) in enumerate(found.parameters.items()):
         gradient = _power(norms.log10_gradient)
         text = f"norm {norms.norm:.4g}, its gradient's {gradient}"
         facts.append(
-            _Fact(f"|{name}|", text if wide else f"{norms.norm:.3g}, ∂ {gradient}", 5 + number)
+            _Fact(f"|{name}|", (text if wide else f"{norms.norm:.3g}, ∂ {gradient}",), 5 + number)
         )
     return facts
 

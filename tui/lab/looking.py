@@ -137,6 +137,13 @@ class LookingScreen(Screen[None]):
         self._look_again()
         self._focus_elsewhere()
 
+    def _looked_away(self, looking: bool) -> None:
+        """Another view is in sight; `looking` if the one before it had the focus."""
+        if looking:
+            self._focus_elsewhere()
+        # The view may want something that nobody has asked for yet.
+        self._timer.resume()
+
     def _focus_elsewhere(self) -> None:
         held = self.session.live is not None and self.session.live.recalled is not None
         self.set_focus(self._picture.timeline if held else self.home)

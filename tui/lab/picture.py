@@ -30,7 +30,9 @@ class Picture(Vertical):
         self.timeline = Timeline(id="timeline")
         self._plot = GradientPlot(colours=colours, unicode=unicode, id="plot")
         self._views = [view(colours=colours, unicode=unicode) for view in VIEWS]
-        self._chosen = self._before = 0
+        self._chosen = 0
+        #: For each view, the one that its key leads back to.
+        self._before = [0] * len(VIEWS)
         self._verdict = VerdictBar(id="verdict")
 
     def compose(self) -> ComposeResult:
@@ -80,11 +82,17 @@ class Picture(Vertical):
     def toggle_view(self, kind: type[View], session: Session) -> None:
         """Show the view of this kind; the one before it again where it is in sight already."""
         wanted = next(number for number, view in enumerate(self._views) if type(view) is kind)
-        self._show_view(self._before if wanted == self._chosen else wanted, session)
+        self._show_view(self._before[wanted] if wanted == self._chosen else wanted, session)
 
     def _show_view(self, number: int, session: Session) -> None:
+        back = self._chosen
+        if isinstance(self.view, InspectionView):
+            # Nobody comes back to it: its keys are those of the cursor, which only `o` gives it.
+            back = self._before[back]
+        if back != number:
+            self._before[number] = back
         self.view.display = False
-        self._before, self._chosen = self._chosen, number
+        self._chosen = number
         self.view.display = True
         self.show_curves(session)
 

@@ -14,6 +14,7 @@ from scenarios.errors import ScenarioError
 from tui.keybar import KeyBar
 from tui.lab.catalogue import Catalogue
 from tui.lab.controls import Controls
+from tui.lab.inspection import InspectionView
 from tui.lab.knobs import knobs_of, stepped
 from tui.lab.looking import LookingScreen
 from tui.lab.picture import Picture
@@ -45,6 +46,7 @@ class LabScreen(LookingScreen):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDING_GROUP_TITLE = "The Lab"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "pause", tooltip="Pause, go on, or start again"),
         Binding("n", "step", "step", show=False, tooltip="One training step, then wait"),
@@ -56,7 +58,6 @@ class LabScreen(LookingScreen):
         ),
         Binding("c", "compare", "compare", show=False, tooltip="The runs in the plot as a table"),
         Binding("x", "remedies", "cure", tooltip="What could be done about it: the remedies"),
-        *bindings_of_remedies(),
         Binding("P", "unpin", "Unpin", show=False, tooltip="Let the latest pinned run go"),
         # These two before anything else: keys typed right after them belong to the new focus.
         Binding(
@@ -64,15 +65,16 @@ class LabScreen(LookingScreen):
             "search",
             "find",
             key_display="/",
-            tooltip="Search the catalogue",
+            tooltip="Search the catalogue; enter runs the best match",
             priority=True,
         ),
-        Binding("tab", "next_part", "Next", show=False, priority=True),
+        Binding("tab", "next_part", "Next", False, priority=True, tooltip="Catalogue or controls"),
         Binding("l", "next_layer", "Layer", show=False, tooltip="Judge another layer"),
         Binding("m", "more", "More", show=False, tooltip="Every setting, or the main ones"),
         Binding("b", "side_panel", "Side panel", show=False, tooltip="Hide or show the left side"),
         Binding("i", "about", "About", show=False, tooltip="The scenario's question in full"),
-        Binding("escape", "leave", "Leave", show=False),
+        Binding("escape", "leave", "Leave", show=False, tooltip="Back to the catalogue, all of it"),
+        *bindings_of_remedies(),
     ]
 
     def __init__(self, scenario: Scenario, size: Size) -> None:
@@ -350,16 +352,17 @@ class LabScreen(LookingScreen):
 
     def action_turn_view(self, by: int) -> None:
         """Another view under the plot."""
+        looking = self._picture.view.has_focus
         self._picture.turn_view(by, self.session)
-        # It may want something that nobody has asked for yet.
-        self._timer.resume()
+        self._looked_away(looking)
 
     def action_compare(self) -> None:
         """The runs in the plot as a table, or the view before it again."""
         from tui.lab.compare import CompareView
 
+        looking = self._picture.view.has_focus
         self._picture.toggle_view(CompareView, self.session)
-        self._timer.resume()
+        self._looked_away(looking)
 
     def action_next_layer(self) -> None:
         """Judge another layer of a deep recurrent net."""
@@ -422,7 +425,10 @@ class LabScreen(LookingScreen):
         theory = ""
         if live is not None and live.prediction is not None:
             theory = in_full(live.prediction, live.theory_silence, live.comparison)
-        self.app.push_screen(AboutScreen(self.session.origin, self.session.changes, theory))
+        origin, changed = self.session.origin, ", ".join(self.session.changes)
+        title, source = f"{origin.title} ({origin.name})", origin.source_text
+        about = {"from": source, "changed": changed, "theory": theory}
+        self.app.push_screen(AboutScreen(title, origin.question, **about))
 
     def action_leave(self) -> None:
         """Back to the catalogue, all of it; a value that was refused is forgotten."""
@@ -433,4 +439,6 @@ class LabScreen(LookingScreen):
             self._show_settings()
         for search in self.query(Search):
             search.action_close()
+        if isinstance(self._picture.view, InspectionView):
+            self._close_inspection()
         self._catalogue.focus()

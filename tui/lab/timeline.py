@@ -23,13 +23,14 @@ class Timeline(StripWidget, can_focus=True):
     """One line above the plot; in sight while an earlier frame is shown."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--words", "timeline--line", "timeline--mark"}
+    BINDING_GROUP_TITLE = "In history (h)"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "earlier", key_display="←"),
-        Binding("right", "move(1)", "later", key_display="→"),
+        Binding("left", "move(-1)", "earlier", key_display="←", tooltip="An earlier frame"),
+        Binding("right", "move(1)", "later", key_display="→", tooltip="A later frame"),
         Binding("pageup", f"move(-{PAGE})", "Much earlier", show=False),
         Binding("pagedown", f"move({PAGE})", "Much later", show=False),
         Binding("home", "move(-1000000)", "The first frame", show=False),
-        Binding("escape,end", "live", "live"),
+        Binding("escape,end", "live", "live", tooltip="Whatever comes"),
     ]
 
     @dataclass

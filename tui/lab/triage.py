@@ -16,10 +16,14 @@ from engine.stretches import Stretch, badness
 from tui.words import blame, figures, half_life
 
 if TYPE_CHECKING:
+    from engine.culprits import Culprits
     from tui.lab.live import LiveRun
 
-#: Columns from which on the culprits are told in a sentence.
-_ROOMY = 110
+_COLUMNS = ("where", "half-life", "decades", "who did it")
+#: Cells of the box beside its rows: border and scroll bar; and beside each cell of a row.
+_FRAME, _PADDING = 3, 2
+#: What the style sheet says of the box: columns at most, and percent of the terminal's.
+_WIDEST, _SHARE = 110, 96
 
 Place = tuple[int, int]
 
@@ -58,7 +62,7 @@ class TriageScreen(ModalScreen[Place | None]):
     def on_mount(self) -> None:
         """Name the columns once."""
         table = self.query_one(DataTable)
-        table.add_columns("where", "half-life", "decades", "who did it")
+        table.add_columns(*_COLUMNS)
         table.border_subtitle = "enter goes there, s sorts, escape closes"
         self._fill()
 
@@ -74,31 +78,44 @@ class TriageScreen(ModalScreen[Place | None]):
         of = "∂L/∂c" if self._stretches[0].culprits.of == "c" else "∂L/∂h"
         table.border_title = f"triage of {of} at step {self._step}: {order}"
         table.clear()
-        for stretch in self._stretches:
-            table.add_row(*self._row(stretch))
+        for row in self._rows():
+            table.add_row(*(Text(cell, no_wrap=True) for cell in row))
 
-    def _row(self, stretch: Stretch) -> list[Text]:
-        layer = ARCHITECTURES[self._run.scenario.network.kind].layer
+    def _rows(self) -> list[tuple[str, ...]]:
+        """As many words as there is room for: what is cut first is never who did it."""
+        room = min(_WIDEST, self.app.size.width * _SHARE // 100) - _FRAME
+        for told, brief in ((blame, False), (figures, False), (figures, True)):
+            rows = [self._row(stretch, told, brief) for stretch in self._stretches]
+            widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+            if sum(widths) + _PADDING * len(_COLUMNS) <= room:
+                break
+        return rows
+
+    def _row(
+        self, stretch: Stretch, told: Callable[[Culprits, str], str], brief: bool
+    ) -> tuple[str, ...]:
+        network = self._run.scenario.network
         unit = "step" if self._run.recurrent else "layer"
-        told = blame if self.app.size.width >= _ROOMY else figures
-        who = told(stretch.culprits, layer.hop_weight).removeprefix("of dL/dc, ")
-        cells = (
-            where(stretch, self._run.scenario.network.depth, self._run.span),
-            half_life(stretch.halving, unit),
+        who = told(stretch.culprits, ARCHITECTURES[network.kind].layer.hop_weight)
+        return (
+            where(stretch, network.depth, self._run.span, brief=brief),
+            half_life(stretch.halving, unit, brief=brief),
             "all" if stretch.halving == 0.0 else f"{stretch.decades:+.2f}",
-            who,
+            who.removeprefix("of dL/dc, "),
         )
-        return [Text(cell, no_wrap=True) for cell in cells]
 
     def on_data_table_row_selected(self, message: DataTable.RowSelected) -> None:
         """Go there."""
         self.dismiss(self._stretches[message.cursor_row].at)
 
 
-def where(stretch: Stretch, depth: int, span: int) -> str:
-    """Which hops a stretch has, from the loss on: "layer 2, steps 100-92"."""
+def where(stretch: Stretch, depth: int, span: int, *, brief: bool = False) -> str:
+    """Which hops a stretch has, from the loss on: "layer 2, steps 100-92"; in brief "L2 100-92"."""
     places = f"{stretch.near}-{stretch.far}"
     if stretch.culprits.axis == "layer":
         return f"layers {places}"
     steps = "all steps" if (stretch.near, stretch.far) == (span, 1) else f"steps {places}"
-    return steps if depth == 1 else f"layer {stretch.culprits.layer}, {steps}"
+    if depth == 1:
+        return steps
+    layer = stretch.culprits.layer
+    return f"L{layer} {steps.removeprefix('steps ')}" if brief else f"layer {layer}, {steps}"
