@@ -11,6 +11,7 @@ from textual.strip import Strip
 from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
+    from textual.binding import Binding
     from textual.screen import Screen
 
 
@@ -33,20 +34,21 @@ class KeyBar(StripWidget):
     def draw(self, size: Size) -> list[Strip]:
         key_style = self.get_component_rich_style("keys--key", partial=True)
         text_style = self.get_component_rich_style("keys--text", partial=True)
-        parts: list[tuple[str, Style]] = []
-        seen: set[str] = set()
-        room = size.width
+        shown: dict[str, tuple[Binding, str]] = {}
         for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if not binding.show or not active.enabled or binding.action in seen:
-                continue
-            seen.add(binding.action)
-            key = self.app.get_key_display(binding)
-            needed = len(key) + len(binding.description) + 3
-            # The last one can do without the space behind it.
-            if needed - 1 > room:
-                break
-            room -= needed
+            if active.binding.show and active.enabled:
+                key = self.app.get_key_display(active.binding)
+                shown.setdefault(active.binding.action, (active.binding, key))
+        # The last one can do without the space behind it.
+        excess = -1 - size.width
+        excess += sum(len(key) + len(binding.description) + 3 for binding, key in shown.values())
+        for action in reversed(list(shown)):
+            # Help is what leads to those that have no room.
+            if excess > 0 and action != "help":
+                binding, key = shown.pop(action)
+                excess -= len(key) + len(binding.description) + 3
+        parts: list[tuple[str, Style]] = []
+        for binding, key in shown.values():
             click = Style(meta={"@click": f"app.simulate_key('{binding.key}')"})
             parts.append((f" {key} ", key_style + click))
             parts.append((f"{binding.description} ", text_style + click))

@@ -31,6 +31,16 @@ def line_of(width: int, *parts: tuple[str, Style]) -> Strip:
     return Strip([Segment(text, style) for text, style in parts if text]).adjust_cell_length(width)
 
 
+def ranked_line(width: int, *parts: tuple[str, Style, int]) -> Strip:
+    """One line of text, style and rank: where not all of it fits, the lowest ranks are left out."""
+    kept: list[tuple[str, Style]] = []
+    for least in sorted({rank for _, _, rank in parts}):
+        kept = [(text, style) for text, style, rank in parts if rank >= least]
+        if sum(len(text) for text, _ in kept) <= width:
+            break
+    return line_of(width, *kept)
+
+
 class StripWidget(Widget):
     """A widget that draws itself as a list of strips.
 

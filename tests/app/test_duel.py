@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from tests.app.test_snapshots import Compare, both_sizes, same_picture
 from tui.duel.panel import DuelPanel
 from tui.duel.screen import DuelScreen
 from tui.duel.verdict import DuelVerdict
+from tui.lab.about import AboutScreen
+from tui.lab.caption import Caption
 from tui.lab.session import State
 from tui.terminal import Colours
 
@@ -73,6 +77,58 @@ async def test_each_panel_has_its_verdict_and_all_have_the_same_axes(size: tuple
             assert panel.content_size.width >= 18 and panel.plot.content_size.height >= 5
         screen_text = text(app)
         assert all(title in screen_text for title in ("sigmoids", "tanh over", "too large"))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30), (160, 50)])
+@pytest.mark.parametrize("name", ["three", "four"])
+async def test_no_number_of_a_verdict_is_cut_off(name: str, size: tuple[int, int]) -> None:
+    app = LabApp()
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, name)
+        for panel in screen.query(DuelPanel):
+            run = panel.session.live
+            assert run is not None and run.latest is not None
+            # As wide as these numbers get.
+            run.scenario = run.scenario.with_changes({"training.steps": 100_000})
+            run.latest = replace(run.latest, step=99_999, loss=1.234e-05)
+            verdict = panel.query_one(DuelVerdict)
+            strips = verdict.draw(verdict.content_size)
+            told, *_, numbers = (strip.text.rstrip() for strip in strips)
+            assert re.fullmatch(r" loss 1.234e-05(  step 99999(/100000)?)?", numbers), numbers
+            decades = run.judged(run.latest).decades
+            assert decades is None or told.split()[1].strip(",") == f"{decades:+.1f}"
+
+
+async def test_the_question_in_full_and_what_the_lines_are(tmp_path: Path) -> None:
+    app = LabApp(folder=tmp_path)
+    async with app.run_test(size=(60, 20)) as pilot:
+        screen = await opened(pilot)
+        question = screen._duel.question
+        long = " ".join([question] * 3)
+        screen.query_one(Caption).show("", long)
+        await pilot.pause()
+        shown = " ".join(text(app).split())
+        assert long not in shown and "…" in shown
+        await pilot.press("i")
+        await pilot.pause()
+        assert isinstance(app.screen, AboutScreen)
+        assert question.split()[-1] in text(app) and "too large: " in text(app)
+        await pilot.press("escape")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert all(
+            words in text(app) for words in ("now", "before training", "at step 0", "? help")
+        )
+
+
+async def test_what_is_saved_is_the_chosen_panels(tmp_path: Path) -> None:
+    app = LabApp(folder=tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await pilot.press("right", "s", "w")
+        await pilot.pause()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["duel-three.svg", "rnn-tanh-time_steps-10.toml"]
 
 
 class Scripted(LabApp):

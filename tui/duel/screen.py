@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.screen import Screen
-from textual.widgets import Static
 
+from tui.duel.legend import DuelLegend
 from tui.duel.panel import DuelPanel
 from tui.keybar import KeyBar
 from tui.lab.axis import StickyRange
+from tui.lab.caption import Caption
 from tui.lab.session import State
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
@@ -38,13 +39,15 @@ class DuelScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDING_GROUP_TITLE = "The duel"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "pause", tooltip="Pause all, go on, or start again"),
         Binding("n", "step", "step", tooltip="One training step of each, then wait"),
-        Binding("r", "reset", "reset", tooltip="All back to step 0"),
-        Binding("tab,right,down", "choose(1)", "panel", key_display="←→", priority=True),
-        Binding("shift+tab,left,up", "choose(-1)", "Panel", show=False, priority=True),
-        Binding("enter", "open", "in the Lab", key_display="enter", tooltip="Go on with it there"),
+        Binding("r", "reset", "reset", show=False, tooltip="All back to step 0"),
+        Binding("tab,right,down", "choose(1)", "panel", True, "←→", True, "The next panel"),
+        Binding("shift+tab,left,up", "choose(-1)", "Panel", False, None, True, "The panel before"),
+        Binding("enter", "open", "Lab", key_display="enter", tooltip="Go on with it in the Lab"),
+        Binding("i", "about", "more", tooltip="The question in full"),
         Binding("D", "app.duel", "another", tooltip="Another duel"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="Where you were"),
     ]
@@ -57,20 +60,23 @@ class DuelScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The question, then the panels."""
         yield TitleBar(self._mode, id="title")
-        yield Static(self._duel.question, id="question", markup=False)
+        yield Caption(id="question")
         with Grid(id="duel") as grid:
             count = len(self._panels)
             grid.styles.grid_size_columns = count if count <= _IN_A_ROW else (count + 1) // 2
             for panel in self._panels:
                 panel.set_class(count > _IN_A_ROW, "-half")
                 yield panel
+        yield DuelLegend(id="legend")
         yield KeyBar(id="keys")
         yield TooSmall(id="too-small")
 
     def on_mount(self) -> None:
         """Start all engines when the first picture is on the screen."""
         self._title = self.query_one(TitleBar)
+        self._legend = self.query_one(DuelLegend)
         self._title.show(self._duel.title, State.STARTING)
+        self.query_one(Caption).show("", self._duel.question)
         self._panels[0].focus()
         self._timer = self.set_interval(1 / FRAME_RATE, self._tick, pause=True)
         self.call_after_refresh(self._begin)
@@ -133,6 +139,7 @@ class DuelScreen(Screen[None]):
         self._title.show(self._duel.title, self.state)
         for panel in self._panels:
             panel.show()
+        self._legend.show([live for panel in self._panels if (live := panel.session.live)])
         self._share_axes()
 
     def _share_axes(self) -> None:
@@ -185,6 +192,15 @@ class DuelScreen(Screen[None]):
     def action_open(self) -> None:
         """Run the chosen panel's scenario in the Lab."""
         self.app.open_in_lab(self.scenario)
+
+    def action_about(self) -> None:
+        """The question in full, and what runs."""
+        from tui.lab.about import AboutScreen
+
+        duel = self._duel
+        panels = [f"{panel.title}: {panel.scenario.title}." for panel in duel.panels]
+        about = {"from": duel.source, "panels": " ".join(panels)}
+        self.app.push_screen(AboutScreen(duel.title, duel.question, **about))
 
     def action_leave(self) -> None:
         """Back to what it was opened from."""

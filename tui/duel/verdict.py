@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from tui.lab.standing import standing
 from tui.lab.verdict import VerdictBar
-from tui.strips import line_of
+from tui.strips import line_of, ranked_line
 from tui.words import hop, sentence
 
 if TYPE_CHECKING:
     from textual.geometry import Size
     from textual.strip import Strip
 
+    from tui.lab.standing import Standing
 
 #: Lines of which each is needed for something else.
 _SHORT = 3
@@ -33,12 +34,7 @@ class DuelVerdict(VerdictBar):
             return []
         now = standing(run, run.latest)
         badge = self.get_component_rich_style(f"verdict--{now.verdict.name}", partial=True)
-        decades, rate = f"{now.decades} decades", f"{now.rate} per {hop(now.verdict)}"
-        head = [f"{decades}, {rate}"]
-        if len(head[0]) + len(now.verdict.name) + 4 > width:
-            head = [decades, rate] if size.height > _SHORT else [f"{now.decades}, {rate}"]
-        if now.verdict.decades is None:
-            head = [""]
+        head = _head(now, width - len(now.verdict.name) - 3, width - 1, size.height > _SHORT)
         strips = [line_of(width, (f" {now.verdict.name} ", badge), (f" {head[0]}", plain))]
         strips += [line_of(width, (f" {line}", plain)) for line in head[1:]]
         who = now.blame or now.culprit
@@ -50,5 +46,26 @@ class DuelVerdict(VerdictBar):
         told = textwrap.wrap(who, width - 1, max_lines=room, placeholder=" …")
         strips += [line_of(width, (f" {line}", plain)) for line in told]
         steps = run.scenario.training.steps
-        numbers = ((" loss ", label), (f"{now.loss:.4g}", plain), ("  step ", label))
-        return [*strips, line_of(width, *numbers, (f"{now.step}/{steps}", plain))]
+        numbers = ranked_line(
+            width,
+            (" loss ", label, 2),
+            (f"{now.loss:.4g}", plain, 2),
+            ("  step ", label, 1),
+            (str(now.step), plain, 1),
+            (f"/{steps}", plain, 0),
+        )
+        return [*strips, numbers]
+
+
+def _head(now: Standing, first: int, other: int, tall: bool) -> list[str]:
+    """Decades and rate, in as many words as `first` columns beside the badge have room for, and
+    `other` columns below it, if there may be lines below it.
+    """
+    if now.verdict.decades is None:
+        return [""]
+    decades, rate = f"{now.decades} decades", f"{now.rate} per {hop(now.verdict)}"
+    heads = [[f"{decades}, {rate}"]]
+    heads += [[decades, rate]] if tall else [[f"{now.decades}, {rate}"]]
+    heads += [[now.decades, rate]] if tall else [[f"{now.decades}, {now.rate}"]]
+    fitting = (h for h in heads if len(h[0]) <= first and all(len(t) <= other for t in h[1:]))
+    return next(fitting, [now.decades])

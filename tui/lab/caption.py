@@ -26,15 +26,18 @@ class Caption(StripWidget):
             self._lead, self._text = lead, text
             self.redraw()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as it takes, where the style sheet leaves that open."""
+        return len(self._lines(width))
+
+    def _lines(self, width: int, most: int | None = None) -> list[str]:
+        text = f"{self._lead} {self._text}".strip()
+        return textwrap.wrap(text, max(width, 1), max_lines=most, placeholder=" …")
+
     def draw(self, size: Size) -> list[Strip]:
         lead = self.get_component_rich_style("caption--lead", partial=True)
         style = self.get_component_rich_style("caption--text", partial=True)
-        wrapped = textwrap.wrap(
-            f"{self._lead} {self._text}".strip(),
-            size.width,
-            max_lines=size.height,
-            placeholder=" …",
-        )
+        wrapped = self._lines(size.width, size.height)
         strips = []
         for number, line in enumerate(wrapped):
             head = line[: len(self._lead)] if number == 0 else ""

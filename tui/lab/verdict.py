@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.geometry import Size
 from textual.strip import Strip
 
-from tui.strips import StripWidget, line_of
+from tui.strips import StripWidget, line_of, ranked_line
 
 if TYPE_CHECKING:
-    from rich.style import Style
-
     from tui.lab.live import LiveRun
 
 
@@ -130,13 +128,7 @@ class VerdictBar(StripWidget):
         for name, value in _skill(run):
             parts += [(f"{name} ", label, 2), (f"{value}  ", plain, 2)]
         parts += [(pace, plain, 0), (" fps  ", label, 0), (self._device, plain, 3)]
-        kept: list[tuple[str, Style]] = []
-        # Where there is no room for all of it, the lowest rank goes first.
-        for least in range(4):
-            kept = [(text, style) for text, style, rank in parts if rank >= least]
-            if sum(len(text) for text, _ in kept) <= width:
-                break
-        return line_of(width, *kept)
+        return ranked_line(width, *parts)
 
 
 def _skill(run: LiveRun) -> list[tuple[str, str]]:
