@@ -103,16 +103,23 @@ class NablascopeApp(App[None]):
         _page_provider,
         _setting_provider,
     }
+    BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "help", key_display="?", tooltip="What the picture shows"),
+        Binding(
+            "question_mark",
+            "help",
+            "help",
+            key_display="?",
+            tooltip="This screen's keys, and what it shows",
+        ),
         *(
             Binding(mode.key, f"switch_mode('{mode.name}')", mode.title, False, tooltip=mode.about)
             for mode in MODES
         ),
         Binding("D", "duel", "Duel", show=False, tooltip="Scenarios side by side, all live"),
         Binding("ctrl+p", "command_palette", "palette", tooltip="Find any command or scenario"),
-        Binding("s", "save_picture", "Save picture", show=False),
-        Binding("w", "save_scenario", "Write scenario", show=False),
+        Binding("s", "save_picture", "Save picture", show=False, tooltip="Save the picture (SVG)"),
+        Binding("w", "save_scenario", "Write scenario", False, tooltip="Write the scenario (TOML)"),
         Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the whole screen again"),
         Binding("q", "quit", "quit", tooltip="Leave"),
     ]
@@ -259,10 +266,12 @@ class NablascopeApp(App[None]):
             yield SystemCommand(words, f"key {key}", act)
 
     def action_help(self) -> None:
-        """Explain the picture."""
+        """Explain the screen in sight, and list its keys."""
         from tui.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        # The palette, which knows the key too, lies on top of it.
+        about = next(screen for screen in reversed(self.screen_stack) if not screen.is_modal)
+        self.push_screen(HelpScreen(about))
 
     def action_duel(self) -> None:
         """Pick a duel."""
@@ -347,26 +356,31 @@ class NablascopeApp(App[None]):
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file."""
-        self._save(".svg", self.export_screenshot(title="nablascope"))
+        # The topmost screen that has a name: a dialogue over it has none.
+        name = next(s.label for s in reversed(self.screen_stack) if hasattr(s, "label"))
+        self._save(name, ".svg", self.export_screenshot(title="nablascope"))
 
     def action_save_scenario(self) -> None:
         """Save the scenario as a TOML file: the topmost's of the screens that show one."""
-        scenario = next(s.scenario for s in reversed(self.screen_stack) if hasattr(s, "scenario"))
+        from tui.lab.session import changes_between, original
+
+        screen = next(s for s in reversed(self.screen_stack) if hasattr(s, "scenario"))
+        scenario: Scenario | None = screen.scenario
         if scenario is None:
             self.notify("There is no scenario here to write yet.", timeout=4)
-        else:
-            self._save(".toml", scenario.to_toml())
+            return
+        origin = self.lab.session.origin if screen is self.lab else original(scenario)
+        name = " ".join([scenario.name, *changes_between(origin, scenario)])
+        self._save(name, ".toml", scenario.to_toml())
 
     @property
     def folder(self) -> Path:
         """Where files are saved."""
         return self._folder or Path.cwd()
 
-    def _save(self, suffix: str, text: str) -> None:
+    def _save(self, name: str, suffix: str, text: str) -> None:
         from tui.save import save_new
 
-        # The topmost screen that has a name: a dialogue over it has none.
-        name = next(s.label for s in reversed(self.screen_stack) if hasattr(s, "label"))
         folder = self.folder
         try:
             path = save_new(folder, name, suffix, text)

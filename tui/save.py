@@ -1,4 +1,4 @@
-"""Saved files: named after the scenario, numbered where a name is taken, never overwritten."""
+"""Saved files: named after what they hold, numbered where a name is taken, never overwritten."""
 
 from __future__ import annotations
 

@@ -703,7 +703,7 @@ async def test_help_and_palette() -> None:
         await finished(pilot)
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "The right edge is the loss" in text(app)
+        assert "The Lab" in text(app) and "space" in text(app)
         await pilot.press("escape", "i")
         await pilot.pause()
         assert "made for the tests" in text(app)

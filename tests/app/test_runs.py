@@ -195,6 +195,16 @@ async def test_opening_shows_the_run_as_it_was_stored(stored: Path) -> None:
         assert "start" in worker.told[2:] and session.scenario.name == "rnn-relu-above"
 
 
+async def test_a_file_is_named_after_the_run_it_holds(stored: Path, tmp_path: Path) -> None:
+    app = app_on(stored, folder=tmp_path / "saved")
+    (tmp_path / "saved").mkdir()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, "down", "down", "s", "w")
+        await pilot.pause()
+    names = sorted(path.name for path in (tmp_path / "saved").iterdir())
+    assert names == ["rnn-relu-above.toml", "runs.svg"]
+
+
 async def test_comparing(stored: Path) -> None:
     app = app_on(stored)
     async with app.run_test(size=(120, 40)) as pilot:

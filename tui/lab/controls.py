@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
+from textual.actions import parse
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
@@ -17,23 +18,6 @@ from tui.lab.knobs import Knob, parsed
 from tui.strips import StripWidget, line_of
 
 _NUMERALS = frozenset("0123456789.")
-_ACTIONS: dict[str, tuple[str] | tuple[str, int]] = {
-    "up": ("move", -1),
-    "k": ("move", -1),
-    "down": ("move", 1),
-    "j": ("move", 1),
-    "home": ("move", -1000),
-    "end": ("move", 1000),
-    "left": ("turn", -1),
-    "minus": ("turn", -1),
-    "shift+left": ("turn", -10),
-    "right": ("turn", 1),
-    "plus": ("turn", 1),
-    "equals_sign": ("turn", 1),
-    "shift+right": ("turn", 10),
-    "enter": ("edit",),
-    "backspace": ("restore",),
-}
 #: Cells for a row's label.
 LABEL_WIDTH = 16
 
@@ -49,12 +33,19 @@ class Controls(StripWidget, can_focus=True):
         "controls--editing",
         "controls--error",
     }
+    BINDING_GROUP_TITLE = "In the controls"
     #: For the line of keys and the palette; `on_key` is what acts on them.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "turn(-1)", "change", key_display="←→", tooltip="Turn a control down"),
-        Binding("right", "turn(1)", "Up", show=False, tooltip="Turn a control up"),
+        Binding("left,minus", "turn(-1)", "change", True, "←→", tooltip="Turn a control down"),
+        Binding("right,plus,equals_sign", "turn(1)", "Up", False, tooltip="Turn a control up"),
+        Binding("shift+left", "turn(-10)", "Down", False, tooltip="Turn it down ten steps"),
+        Binding("shift+right", "turn(10)", "Up", False, tooltip="Turn it up ten steps"),
         Binding("enter", "edit", "type", key_display="enter", tooltip="Type or pick a value"),
         Binding("backspace", "restore", "Back", show=False, tooltip="The scenario's own value"),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="The control above"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="The control below"),
+        Binding("home", "move(-1000)", "First", show=False, tooltip="The first control"),
+        Binding("end", "move(1000)", "Last", show=False, tooltip="The last control"),
     ]
 
     class Turned(Message):
@@ -267,8 +258,9 @@ class Controls(StripWidget, can_focus=True):
             taken = self._type(knob, self._typed, event.key, character)
         elif knob.field.type in (int, float) and character in _NUMERALS:
             self._typed, taken = character, True
-        elif (action := _ACTIONS.get(event.key)) is not None:
-            getattr(self, f"action_{action[0]}")(*action[1:])
+        elif (bound := _BOUND.get(event.key)) is not None:
+            _, action, arguments = parse(bound)
+            getattr(self, f"action_{action}")(*arguments)
             taken = True
         else:
             return
@@ -302,3 +294,7 @@ class Controls(StripWidget, can_focus=True):
         if self._typed is not None:
             self._typed += "".join(c for c in event.text if c.isprintable())
             self.redraw()
+
+
+#: Actions by key.
+_BOUND = {b.key: b.action for b in Binding.make_bindings(Controls.BINDINGS)}

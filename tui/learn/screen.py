@@ -45,13 +45,14 @@ class LearnScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDING_GROUP_TITLE = "The lesson"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "turn(-1)", "turn", key_display="←→", tooltip="Turn the knob down"),
         Binding("right", "turn(1)", "Up", show=False, tooltip="Turn the knob up"),
-        Binding("shift+left", f"turn(-{_MANY})", "Down", show=False),
-        Binding("shift+right", f"turn({_MANY})", "Up", show=False),
+        Binding("shift+left", f"turn(-{_MANY})", "Down", show=False, tooltip="Ten steps down"),
+        Binding("shift+right", f"turn({_MANY})", "Up", show=False, tooltip="Ten steps up"),
         Binding("tab", "choose(1)", "knob", priority=True, tooltip="The next knob"),
-        Binding("shift+tab", "choose(-1)", "Knob", show=False, priority=True),
+        Binding("shift+tab", "choose(-1)", "Knob", False, priority=True, tooltip="The knob before"),
         Binding("backspace", "restore", "Restore", show=False, tooltip="The knob as it was"),
         Binding("space", "go_on", "go on", tooltip="Read on: down, then the next page"),
         Binding("n", "page(1)", "next", tooltip="The next page"),
@@ -59,14 +60,16 @@ class LearnScreen(Screen[None]):
         Binding("c", "contents", "contents", tooltip="All pages"),
         Binding("enter,o", "open", "in the Lab", key_display="o", tooltip="Run this in the Lab"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="Back to the Lab"),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("pageup", "scroll_screen(-1)", "Up", show=False),
-        Binding("pagedown", "scroll_screen(1)", "Down", show=False),
-        Binding("home", "scroll(-100000)", "Top", show=False),
-        Binding("end", "scroll(100000)", "Bottom", show=False),
+        Binding("up,k", "scroll(-1)", "Up", show=False, tooltip="A line up"),
+        Binding("down,j", "scroll(1)", "Down", show=False, tooltip="A line down"),
+        Binding("pageup", "scroll_screen(-1)", "Up", show=False, tooltip="A screenful up"),
+        Binding("pagedown", "scroll_screen(1)", "Down", False, tooltip="A screenful down"),
+        Binding("home", "scroll(-100000)", "Top", show=False, tooltip="The top of the page"),
+        Binding("end", "scroll(100000)", "Bottom", show=False, tooltip="The end of the page"),
         *(
-            Binding(str(digit), f"jump({digit or 10})", "Page", show=False)
+            Binding(
+                str(digit), f"jump({digit or 10})", "Page", False, tooltip="The page so numbered"
+            )
             for digit in (*range(1, 10), 0)
         ),
     ]

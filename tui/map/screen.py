@@ -38,9 +38,10 @@ class MapScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDING_GROUP_TITLE = "The map"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "run", tooltip="Fill in the map, stop, or go on"),
-        Binding("tab", "next_part", "controls", show=False, priority=True),
+        Binding("tab", "next_part", "controls", False, priority=True, tooltip="Controls or map"),
         Binding("b", "side_panel", "Side panel", show=False, tooltip="Hide or show the controls"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="Back to the Lab"),
     ]

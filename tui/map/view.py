@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _WIDEST, _TALLEST = 12, 5
 #: Points that the cursor moves by with shift held down.
 _MANY = 5
+_ONE, _SOME = "Another point", f"{_MANY} points on"
 #: Stands for a point that has not been run, and on a colour lent by a coarser neighbour.
 _YET = "·"
 
@@ -43,20 +44,21 @@ class MapView(StripWidget, can_focus=True):
     """The diagram as far as it is, with a cursor on one of its points."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"map--axis"}
+    BINDING_GROUP_TITLE = "On the map"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", key_display="enter", tooltip="Run this point in the Lab"),
         Binding("z", "zoom", "zoom", tooltip="Mark a corner; again at the other corner: zoom in"),
         Binding("Z", "unzoom", "out", tooltip="Zoom out again"),
-        Binding("left,h", "move(-1, 0)", "Left", show=False),
-        Binding("right,l", "move(1, 0)", "Right", show=False),
-        Binding("up,k", "move(0, -1)", "Up", show=False),
-        Binding("down,j", "move(0, 1)", "Down", show=False),
-        Binding("shift+left", f"move(-{_MANY}, 0)", "Left", show=False),
-        Binding("shift+right", f"move({_MANY}, 0)", "Right", show=False),
-        Binding("shift+up", f"move(0, -{_MANY})", "Up", show=False),
-        Binding("shift+down", f"move(0, {_MANY})", "Down", show=False),
-        Binding("home", "move(-100000, 0)", "First", show=False),
-        Binding("end", "move(100000, 0)", "Last", show=False),
+        Binding("left,h", "move(-1, 0)", "Left", False, tooltip=_ONE),
+        Binding("right,l", "move(1, 0)", "Right", False, tooltip=_ONE),
+        Binding("up,k", "move(0, -1)", "Up", False, tooltip=_ONE),
+        Binding("down,j", "move(0, 1)", "Down", False, tooltip=_ONE),
+        Binding("shift+left", f"move(-{_MANY}, 0)", "Left", False, tooltip=_SOME),
+        Binding("shift+right", f"move({_MANY}, 0)", "Right", False, tooltip=_SOME),
+        Binding("shift+up", f"move(0, -{_MANY})", "Up", False, tooltip=_SOME),
+        Binding("shift+down", f"move(0, {_MANY})", "Down", False, tooltip=_SOME),
+        Binding("home", "move(-100000, 0)", "First", False, tooltip="The first column"),
+        Binding("end", "move(100000, 0)", "Last", False, tooltip="The last column"),
     ]
 
     class Moved(Message):

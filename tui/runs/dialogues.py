@@ -16,6 +16,7 @@ from scenarios.store.history import LONGEST_LABEL
 class Filter(Input):
     """Narrows the list as it is typed into; Escape ends it, Enter and Down go to the list."""
 
+    BINDING_GROUP_TITLE = "Typing words to find (/)"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave(True)", "all runs", key_display="esc"),
         Binding("down", "leave(False)", "to the list"),

@@ -56,11 +56,12 @@ class RunsScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDING_GROUP_TITLE = "The runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", key_display="enter", tooltip="Show it as it was stored"),
         Binding("slash", "filter", "find", key_display="/", tooltip="List only what has words"),
         Binding("left", "sort(-1)", "sort", key_display="←→", tooltip="Sort by another column"),
-        Binding("right", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
+        Binding("right", "sort(1)", "Sort", show=False, tooltip="Sort by another column"),
         Binding("r", "reverse", "reverse", tooltip="The same order from its other end"),
         Binding("p", "pin", "pin", tooltip="Pin it in the Lab's plot, or let it go"),
         Binding("c", "compare", "compare", tooltip="Beside the Lab's run and what is pinned"),
@@ -69,12 +70,12 @@ class RunsScreen(Screen[None]):
         Binding("u", "undo", "undo", tooltip="Have back what was deleted last"),
         Binding("e", "export", "export", tooltip="Write it to a file"),
         Binding("escape", "leave", "back", key_display="esc", tooltip="All runs, then the Lab"),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "move_screen(-1)", "Up", show=False),
-        Binding("pagedown", "move_screen(1)", "Down", show=False),
-        Binding("home", "move(-1000000000)", "Top", show=False),
-        Binding("end", "move(1000000000)", "Bottom", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="The run above"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="The run below"),
+        Binding("pageup", "move_screen(-1)", "Up", False, tooltip="A screenful up"),
+        Binding("pagedown", "move_screen(1)", "Down", False, tooltip="A screenful down"),
+        Binding("home", "move(-1000000000)", "Top", show=False, tooltip="The first run"),
+        Binding("end", "move(1000000000)", "Bottom", show=False, tooltip="The last run"),
     ]
 
     def __init__(self, size: Size) -> None:
