@@ -40,6 +40,9 @@ async def gone_to(pilot: Pilot[Any], keys: tuple[str, ...]) -> None:
     await pilot.press(*keys)
     if "D" in keys:
         await until(pilot, lambda: isinstance(app.screen, DuelScreen))
+        duel = app.screen
+        assert isinstance(duel, DuelScreen)
+        await until(pilot, lambda: duel.idle and not duel._timer._active.is_set())
     await pilot.pause()
 
 
