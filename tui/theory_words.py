@@ -9,13 +9,16 @@ from tui.words import power
 if TYPE_CHECKING:
     from engine.theory import Comparison, Prediction
 
+#: The path of which theory knows the gate, as the culprits name it.
+_PATHS = {"lstm": "forget path", "gru": "update path"}
+
 
 def curve_names(prediction: Prediction) -> list[str]:
     """What a legend calls the theory's curve, and shorter where there is less room."""
     if prediction.curve == "bound":
         return ["bound"]
     if prediction.curve == "path":
-        return ["gate path"]
+        return [_PATHS[prediction.kind]]
     mean_field = prediction.theory.startswith("mean field")
     return ["theory (mean field)", "theory"] if mean_field else ["theory"]
 
@@ -51,7 +54,8 @@ def in_full(prediction: Prediction, silence: str | None, found: Comparison | Non
 
 
 def _wordings(found: Comparison) -> list[str]:
-    name = {"prediction": "theory", "bound": "bound", "path": "gate path"}[found.curve]
+    names = {"prediction": "theory", "bound": "bound"}
+    name = names[found.curve] if found.curve in names else _PATHS[found.kind]
     part = f"{found.hops} of {found.of} hops"
     whole = found.hops == found.of
     title = f"{name} {power(found.predicted)}"
@@ -63,7 +67,7 @@ def _wordings(found: Comparison) -> list[str]:
     by = f"{abs(apart):.1f} decades"
     side = "above" if apart > 0.0 else "below"
     if found.curve == "path" and apart > 0.0:
-        wordings = [f"{title}: other paths add {by}"]
+        wordings = [f"{title}: gate paths add {by}"]
     elif found.curve != "prediction":
         wordings = [f"{title}: the gradient lies {by} {side} it", f"{title}: {by} {side} it"]
     elif found.spread is not None:

@@ -31,6 +31,17 @@ def sentence(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> 
     return f"{verdict.name}: {_numbers(verdict, dtype, remedy)}"
 
 
+def wordings(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> list[str]:
+    """What `sentence` says behind the name, and ever shorter where there is less room for it."""
+    full = _numbers(verdict, dtype, remedy)
+    if verdict.name == "dead":
+        return [full, full.removeprefix("the gradient is ")]
+    if verdict.decades_per_hop is None:
+        return [full]
+    without_unit = full.rpartition(" ")[0]
+    return [full, without_unit, without_unit.partition(", ")[2]]
+
+
 def _numbers(verdict: Verdict, dtype: str, remedy: str) -> str:
     if verdict.name == "overflow":
         return _overflow(verdict, dtype, remedy)
@@ -87,8 +98,17 @@ def blame(found: Culprits, weights: str) -> str:
 
     `weights` is the parameter that each hop multiplies by (`Layer.hop_weight`).
     """
-    of = "of dL/dc, " if found.of == "c" else ""
-    return of + ", ".join(text for _, text in clauses(found, weights))
+    return _of(found) + ", ".join(text for _, text in clauses(found, weights))
+
+
+def blame_wordings(found: Culprits, weights: str) -> list[str]:
+    """`blame`, and ever shorter where there is less room for it."""
+    short = figures(found, weights)
+    return [blame(found, weights), f"{_of(found)}{short} decades", short]
+
+
+def _of(found: Culprits) -> str:
+    return "of dL/dc, " if found.of == "c" else ""
 
 
 def clauses(found: Culprits, weights: str) -> list[tuple[str | None, str]]:
@@ -224,6 +244,13 @@ def power(decades: float) -> str:
     """A power of ten with one decimal, as in 10^-5.9."""
     # Adding 0.0 turns a rounded -0.0 into 0.0.
     return f"10^{round(decades, 1) + 0.0:.1f}"
+
+
+def setting(value: object) -> str:
+    """A setting's value as --set takes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def duration(seconds: float) -> str:

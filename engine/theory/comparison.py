@@ -24,6 +24,7 @@ class Comparison:
     """How far theory and measurement are apart, from the loss back to where the theory reaches.
 
     Attributes:
+        kind: the network's kind.
         curve: what the theory's curve is worth (`Prediction.curve`).
         hops: how many hops are compared.
         of: how many there are.
@@ -32,6 +33,7 @@ class Comparison:
         spread: how far seeds scatter around `predicted`, None where that is not known.
     """
 
+    kind: str
     curve: Curve
     hops: int
     of: int
@@ -75,6 +77,7 @@ def compare(prediction: Prediction, log10_gradient: HostArray) -> Comparison:
     assert predicted is not None
     measured = float(log10_gradient[hops - reach]) - float(log10_gradient[hops])
     return Comparison(
+        kind=prediction.kind,
         curve=prediction.curve,
         hops=reach,
         of=hops,

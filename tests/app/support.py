@@ -26,6 +26,7 @@ from scenarios.worker import (
     Weights,
 )
 from tui.app import NablascopeApp
+from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.terminal import Colours
 
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -182,7 +183,8 @@ async def weighed(pilot: Pilot[Any]) -> None:
     await finished(pilot)
     app = pilot.app
     assert isinstance(app, LabApp)
-    await pilot.press("v", "v", "v")
+    app.lab._picture.toggle_view(RecurrentWeightsView, app.lab.session)
+    app.lab._timer.resume()
     live = app.lab.session.live
     assert live is not None and live.latest is not None
     await until(pilot, lambda: live.weights_at == (live.latest.step, live.layer))

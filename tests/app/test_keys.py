@@ -39,7 +39,7 @@ from tui.lab.heatmap import GradientHeatmap
 from tui.lab.live import LiveRun
 from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.lab.search import Search
-from tui.lab.session import State
+from tui.lab.session import State, changes_between
 from tui.lab.view import View
 
 
@@ -300,7 +300,13 @@ async def test_a_bad_value_is_told_by_the_control() -> None:
         assert "from 1 to 10000" in " ".join(screen.split())
         assert value(app, "network.depth") == 10
         assert app.lab.session.live is live
-        await pilot.press("right")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "from 1 to" not in text(app) and app.lab.query_one(Controls).has_focus
+        await pilot.press("0", "enter", "4", "escape")
+        await pilot.pause()
+        assert "from 1 to" not in text(app) and "4▏" not in text(app)
+        await pilot.press("0", "enter", "right")
         await finished(pilot)
         assert "from 1 to" not in text(app)
 
@@ -424,7 +430,8 @@ async def test_pinning_four() -> None:
         screen = text(app)
         for mark in ("■ chain-sigmoid", "▲ cnn-tanh", "◆ rnn-tanh", "○ rnn-relu-above"):
             assert mark in screen
-        assert "steps back" in screen and "0 ▸ the loss" in screen
+        assert "layers or steps back" in screen and "0 ▸ the loss" in screen
+        assert "|∂L/∂h| per hop" in screen
         await pilot.press("p")
         await pilot.pause()
         assert "no more fit" in text(app)
@@ -443,6 +450,20 @@ async def test_pinning_the_same_run_again_updates_it() -> None:
         assert len(app.lab.session.pins) == 1
 
 
+async def test_a_pinned_run_and_its_pin_are_told_apart_once_they_differ() -> None:
+    app = LabApp(changes={"training.steps": 5})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await finished(pilot)
+        await pilot.press("p")
+        await pilot.pause()
+        assert "●■ chain-sigmoid " in text(app)
+        pin = app.lab.session.pins[0]
+        app.lab.session.pins = [replace(pin, values=pin.values - 1.0)]
+        app.lab._picture.show_curves(app.lab.session)
+        await pilot.pause()
+        assert "● chain-sigmoid  ■ chain-sigmoid step 5" in text(app)
+
+
 async def test_pinning_a_run_that_came_out_the_same_updates_it() -> None:
     app = LabApp()
     async with app.run_test() as pilot:
@@ -458,6 +479,12 @@ async def test_pinning_a_run_that_came_out_the_same_updates_it() -> None:
         app.lab.session.pins = [replace(pin, run=0, values=pin.values + 1.0)]
         await pilot.press("p")
         assert len(app.lab.session.pins) == 2
+
+
+def test_changes_are_written_as_set_takes_them() -> None:
+    origin = load("chain-sigmoid")
+    changed = origin.with_changes({"network.residual": True, "init.weight_scale": 1.5})
+    assert changes_between(origin, changed) == ["residual=true", "weight_scale=1.5"]
 
 
 async def test_judging_another_layer() -> None:
@@ -623,6 +650,20 @@ async def test_recurrent_weights_or_why_there_are_none(
         await weighed(pilot)
         assert "recurrent weights" in text(app)
         assert words in text(app)
+
+
+@pytest.mark.parametrize(("kind", "turned_to"), [("mlp", 0), ("lstm", 0), ("irnn", 1)])
+async def test_recurrent_weights_are_turned_to_where_there_are_any(
+    kind: str, turned_to: int
+) -> None:
+    app = LabApp("rnn-tanh" if kind != "mlp" else "chain-sigmoid", {"network.kind": kind})
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        seen = []
+        while not seen or seen[-1] != "heatmap":
+            await pilot.press("v")
+            seen.append(app.lab._picture.view.name_id)
+        assert seen.count("recurrent-weights") == turned_to
 
 
 async def test_recurrent_weights_are_those_of_the_layer_judged() -> None:

@@ -107,7 +107,7 @@ def test_drift(
     assert snap_compare(LabApp(name, changes), terminal_size=size, run_before=turn)
 
 
-@pytest.mark.parametrize("pressed", ["o", "hvvvvv"])
+@pytest.mark.parametrize("pressed", ["o", "hvvvv"])
 def test_sixteen_colours(snap_compare: Callable[..., bool], pressed: str) -> None:
     app = LabApp("rnn-tanh", LSTM, colours=Colours.SIXTEEN)
     steps = keys(*pressed, theme=app.theme, looks=pressed == "o")

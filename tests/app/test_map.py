@@ -124,6 +124,20 @@ async def test_a_map_of_the_labs_network_fills_in() -> None:
         assert "theory, " in screen and "the edge between vanishing and exploding" in screen
 
 
+async def test_bounds_say_which_side_is_which_in_one_line() -> None:
+    app = MapApp("chain-sigmoid", ScriptedSweep(cells=1))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("M")
+        await pilot.pause()
+        await pilot.press("space")
+        await until(pilot, lambda: shown(pilot).session.line is not None)
+        await pilot.pause(0.05)
+        line = shown(pilot).session.line
+        assert line is not None and "gate" not in line.meaning
+        low, high = line.scales[0]
+        assert f"theory: vanishes < {low:.4g}, may explode > {high:.4g} " in text(app)
+
+
 async def test_the_cursor_reads_points_and_opens_them_in_the_lab() -> None:
     app = MapApp(worker=None, store=None)
     async with app.run_test(size=(100, 32)) as pilot:

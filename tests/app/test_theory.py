@@ -93,7 +93,7 @@ async def test_a_bound_far_away_leaves_the_measured_curve_its_room() -> None:
         low, high = plot._limits(live(app))
         own_low, own_high = live(app).y_range.limits
         assert high - low <= 3.5 * (own_high - own_low)
-        assert "gate path" in text(app)
+        assert "forget path" in text(app)
 
 
 async def test_ascii_dashes_are_dashes() -> None:
@@ -145,16 +145,18 @@ def test_words_get_shorter() -> None:
     from engine.theory import Comparison
 
     cases = [
-        Comparison("prediction", 99, 99, -62.07, -62.91, 0.39),
-        Comparison("prediction", 42, 99, -0.4, -0.5, None),
-        Comparison("bound", 99, 99, 0.06, -23.92, 0.04),
-        Comparison("path", 99, 99, -13.47, -1.95, None),
+        Comparison("rnn", "prediction", 99, 99, -62.07, -62.91, 0.39),
+        Comparison("rnn", "prediction", 42, 99, -0.4, -0.5, None),
+        Comparison("indrnn", "bound", 99, 99, 0.06, -23.92, 0.04),
+        Comparison("lstm", "path", 99, 99, -13.47, -1.95, None),
+        Comparison("gru", "path", 99, 99, -13.47, -14.0, None),
     ]
     full = [
         "theory 10^-62.1: 0.8 decades apart (spread 0.4)",
         "theory of the last 42 of 99 hops, 10^-0.4: 0.1 decades apart",
         "bound 10^0.1: the gradient lies 24.0 decades below it",
-        "gate path 10^-13.5: other paths add 11.5 decades",
+        "forget path 10^-13.5: gate paths add 11.5 decades",
+        "update path 10^-13.5: the gradient lies 0.5 decades below it",
     ]
     for case, words in zip(cases, full, strict=True):
         now, later = compared(case), compared(case, trained=True)
@@ -162,9 +164,9 @@ def test_words_get_shorter() -> None:
         assert later[0] == f"no theory of trained weights; at step 0 {words}"
         for wordings in (now, later):
             assert wordings == sorted(wordings, key=len, reverse=True)
-    nothing = Comparison("prediction", 9, 9, -1.0, None, 0.1)
+    nothing = Comparison("rnn", "prediction", 9, 9, -1.0, None, 0.1)
     assert "nothing measured" in compared(nothing)[0]
-    assert compared(Comparison("bound", 0, 0, 0.0, 0.0, None)) == []
+    assert compared(Comparison("indrnn", "bound", 0, 0, 0.0, 0.0, None)) == []
 
 
 def test_curves_are_named_for_what_they_are_worth() -> None:
@@ -174,6 +176,19 @@ def test_curves_are_named_for_what_they_are_worth() -> None:
     }
     assert names["rnn-tanh"] == ["theory (mean field)", "theory"]
     assert names["indrnn-deep"] == names["chain-sigmoid"] == ["bound"]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+async def test_theory_and_culprits_give_a_path_one_name(kind: str) -> None:
+    app = LabApp("rnn-tanh", {"network.kind": kind, "training.steps": 0})
+    async with app.run_test(size=(160, 50)) as pilot:
+        await finished(pilot)
+        run = live(app)
+        assert run.prediction is not None and run.frame is not None
+        (curve,) = curve_names(run.prediction)
+        found = run.frame.culprits
+        assert found is not None and curve == next(iter(found.parts))
+        assert f"╍╍ {curve}" in text(app) and f"{curve} 10^" in text(app)
 
 
 @pytest.mark.parametrize("colours", [Colours.NONE, Colours.MANY])

@@ -12,7 +12,7 @@ from engine.culprits import Culprits
 from engine.jacobian import JacobianSpectrum
 from engine.verdict import Overflow, Verdict, VerdictName
 from tui.plot_text import picture
-from tui.words import blame, isometry, meaning, sentence, spread
+from tui.words import blame, blame_wordings, isometry, meaning, sentence, spread, wordings
 
 
 def verdict(
@@ -68,6 +68,25 @@ def test_sentences(judged: Verdict, words: str) -> None:
     assert sentence(judged) == words
     assert meaning(judged).endswith(".")
     assert (words + meaning(judged)).isascii()
+    told = wordings(judged)
+    assert f"{judged.name}: {told[0]}" == words
+    assert told == sorted(told, key=len, reverse=True)
+
+
+def test_sentences_get_shorter() -> None:
+    full, *shorter = wordings(verdict("vanishing", -5.8))
+    assert full.endswith(", 10^-5.8 over 9 layers")
+    assert shorter == [full.removesuffix(" layers"), "10^-5.8 over 9"]
+    assert wordings(verdict("dead", dead_at=(3, 1)))[-1] == "exactly 0 from layer 3 down to layer 1"
+
+
+def test_blames_get_shorter() -> None:
+    gates = found(of="c", axis="time", forget_path=-29.71, gate_paths=17.3)
+    assert blame_wordings(gates, "U") == [
+        "of dL/dc, the forget path took 29.7 decades, the gate paths gave back 17.3",
+        "of dL/dc, forget-29.71 gate+17.30 decades",
+        "forget-29.71 gate+17.30",
+    ]
 
 
 def test_no_remedy_is_named_that_is_none() -> None:

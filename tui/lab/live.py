@@ -162,6 +162,14 @@ class LiveRun:
         """(layer, time step) that the cursor is at."""
         return (self.layer, self.place) if self.recurrent else (self.place, 1)
 
+    @property
+    def pin_label(self) -> str:
+        """What the legend calls the shown frame's curve once it is pinned."""
+        label = self.label
+        if self.recurrent and self.scenario.network.depth > 1:
+            label += f" layer {self.layer}"
+        return label if self.recalled is None else f"{label} step {self.recalled.step}"
+
     def profile(self, frame: Frame) -> HostArray:
         """log10 gradient magnitudes along the axis that is judged; the loss end comes last."""
         field_h = frame.log10_grad_h

@@ -9,13 +9,15 @@ from textual.containers import Vertical
 
 from tui.lab.caption import Caption
 from tui.lab.inspection import InspectionView
-from tui.lab.plot import WAITING, GradientPlot
+from tui.lab.plot import WAITING, GradientPlot, axes_of
 from tui.lab.timeline import Timeline
 from tui.lab.verdict import VerdictBar
 from tui.lab.views import VIEWS
 
 if TYPE_CHECKING:
-    from tui.lab.live import LiveRun
+    from collections.abc import Sequence
+
+    from tui.lab.live import LiveRun, Pin
     from tui.lab.session import Session
     from tui.lab.view import View
     from tui.terminal import Colours
@@ -56,14 +58,14 @@ class Picture(Vertical):
         self.timeline.show(live)
         self.show_curves(session)
         self._verdict.show(live, session.device, session.pace.per_second)
-        if live is not None:
-            self._plot.entitle(_plot_title(live))
 
     def show_curves(self, session: Session) -> None:
         """Draw plot and view alone: other runs are pinned."""
         note = "no picture: this run failed" if session.failure is not None else WAITING
         cursor = isinstance(self.view, InspectionView)
         self._plot.show(session.live, session.curves, note, cursor)
+        if session.live is not None:
+            self._plot.entitle(_plot_title(session.live, session.curves))
         self.view.show(session.live, session.curves)
 
     @property
@@ -101,9 +103,9 @@ class Picture(Vertical):
         self._verdict.show_failure(line)
 
 
-def _plot_title(live: LiveRun) -> str:
-    if not live.recurrent:
-        return "log10 of |∂L/∂h| per layer"
+def _plot_title(live: LiveRun, pins: Sequence[Pin]) -> str:
+    mixed = len(axes_of(live, pins)) > 1
+    per = "hop" if mixed else "time step" if live.recurrent else "layer"
     depth = live.scenario.network.depth
-    where = f", layer {live.layer} of {depth}" if depth > 1 else ""
-    return f"log10 of |∂L/∂h| per time step{where}"
+    where = f", layer {live.layer} of {depth}" if live.recurrent and depth > 1 else ""
+    return f"log10 of |∂L/∂h| per {per}{where}"

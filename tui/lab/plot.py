@@ -227,11 +227,16 @@ class GradientPlot(StripWidget):
         run = self._run
         if run is None or self._shared is not None:
             return []
-        entries: list[tuple[str, tuple[str, ...], str]] = [
-            (self._markers[pin.slot], (pin.label,), f"plot--pin-{pin.slot}") for pin in self._pins
-        ]
-        if entries:
-            entries.insert(0, (LIVE_MARKER, (run.label,), "plot--live"))
+        entries: list[tuple[str, tuple[str, ...], str]] = []
+        if self._pins:
+            hidden = [pin for pin in self._pins if _covered(pin, run)]
+            signs = "".join(self._markers[pin.slot] for pin in hidden)
+            entries.append((LIVE_MARKER + signs, (run.label,), "plot--live"))
+            for pin in self._pins:
+                if pin not in hidden:
+                    same = pin.label == run.pin_label
+                    label = f"{pin.label} step {pin.standing.step}" if same else pin.label
+                    entries.append((self._markers[pin.slot], (label,), f"plot--pin-{pin.slot}"))
         if run.prediction is not None and self._theory is not None:
             from tui.theory_words import curve_names
 
@@ -279,7 +284,9 @@ class GradientPlot(StripWidget):
         assert run.first is not None
         shorter = self._shared is not None and len(run.profile(run.first)) != span
         if shorter or any(p.slot != BEFORE_SLOT or len(p.values) != span for p in self._pins):
-            left, right = f"{span - 1} steps back", "0 ▸ the loss"
+            units = {"layer": "layers", "time": "steps"}
+            hops = " or ".join(units[axis] for axis in axes_of(run, self._pins))
+            left, right = f"{span - 1} {hops} back", "0 ▸ the loss"
             if len(left) + len(right) + 2 > inner:
                 left, right = f"◂ {span - 1}", "0, loss ▸"
             places = [span - back for back in axis.round_places(span - 1, 6) if back < span]
@@ -288,6 +295,21 @@ class GradientPlot(StripWidget):
             left, right, numbers = ends_of(run.recurrent, span, inner)
         text = axis.x_labels(inner, span, left, right, numbers)
         return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+
+
+def axes_of(run: LiveRun, pins: Sequence[Pin]) -> list[str]:
+    """What the curves cross, "layer" or "time"; both where they differ in it."""
+    crossed = {"time" if run.recurrent else "layer", *(pin.standing.verdict.axis for pin in pins)}
+    return sorted(crossed)
+
+
+def _covered(pin: Pin, run: LiveRun) -> bool:
+    """Whether the curve of a pinned run lies under that run's own, as it is shown."""
+    import numpy as np
+
+    assert run.frame is not None
+    same = np.array_equal(pin.values, run.profile(run.frame), equal_nan=True)
+    return pin.label == run.pin_label and same
 
 
 def markers(unicode: bool) -> str:

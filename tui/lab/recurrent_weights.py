@@ -14,6 +14,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
+from engine.architectures import ARCHITECTURES
 from tui.lab.plot import WAITING
 from tui.lab.view import View
 from tui.strips import line_of, strip_of
@@ -52,6 +53,11 @@ class RecurrentWeightsView(View):
     title_word = "recurrent weights"
     hint = "What a gradient is multiplied by at every time step: beyond the line it can grow."
     wants = "weights"
+
+    @classmethod
+    def fits(cls, run: LiveRun) -> bool:
+        layer = ARCHITECTURES[run.scenario.network.kind].layer
+        return layer.recurrent and not layer.gates
 
     def title(self, run: LiveRun) -> str:
         found = run.weights

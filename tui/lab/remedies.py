@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from scenarios.errors import ScenarioError
 from scenarios.remedies import REMEDIES
+from tui.words import setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ class RemedyScreen(ModalScreen[str | None]):
                 others.append(Option(Content.assemble(head, (body, "dim")), id=key))
                 continue
             on = "  (on)" if remedy is self._in_force else ""
-            what = ", ".join(f"{k} = {_shown(v)}" for k, v in changes.items())
+            what = ", ".join(f"{k} = {setting(v)}" for k, v in changes.items())
             prompt = Content.assemble(
                 (f"{top}  {remedy.title}{on}", "bold"),
                 _indented(remedy.about, width),
@@ -107,9 +108,3 @@ class RemedyScreen(ModalScreen[str | None]):
 def _indented(text: str, width: int) -> str:
     lines = textwrap.wrap(text, width, initial_indent="   ", subsequent_indent="   ")
     return "".join(f"\n{line}" for line in lines)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)

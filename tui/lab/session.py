@@ -402,11 +402,7 @@ class Session:
         """Keep a run in the plot, be it from the worker or from the store."""
         if live.frame is None:
             return "There is no run to pin yet."
-        label = live.label
-        if live.recurrent and live.scenario.network.depth > 1:
-            label += f" layer {live.layer}"
-        if live.recalled is not None:
-            label += f" step {live.recalled.step}"
+        label = live.pin_label
         values = live.profile(live.frame).copy()
         named = [pin for pin in self.pins if pin.label == label]
         same = next((pin for pin in named if pin.shows(live.number, values)), None)
@@ -461,10 +457,10 @@ def _pin_of_before(run: LiveRun) -> Pin:
 def changes_between(origin: Scenario, scenario: Scenario) -> list[str]:
     """What was changed about a scenario, as key=value; where it runs is no change."""
     before = origin.values()
+    from tui.words import setting
+
     return [
-        f"{key.rpartition('.')[2]}={value:g}"
-        if isinstance(value, float)
-        else f"{key.rpartition('.')[2]}={value}"
+        f"{key.rpartition('.')[2]}={setting(value)}"
         for key, value in scenario.values().items()
         if before.get(key) != value and key != DEVICE
     ]

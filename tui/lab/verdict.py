@@ -47,44 +47,58 @@ class VerdictBar(StripWidget):
             self.redraw()
 
     def draw(self, size: Size) -> list[Strip]:
-        theory = self._theory(size.width, size.height - 3)
-        words = self._sentence(size.width, size.height - 1 - len(theory))
-        return [*words, *theory, self._numbers(size.width)]
+        width, lines = size.width, size.height - 1
+        told = self._sentence(width, lines)
+        theory = self._theory(width, min(lines - len(told), size.height - 3))
+        if len(told) + len(theory) < lines:
+            told += self._meaning(width)
+        return [*told, *theory, self._numbers(width)]
 
     def _sentence(self, width: int, lines: int) -> list[Strip]:
-        plain = self.get_component_rich_style("verdict--words", partial=True)
-        after = ""
+        """What became of the gradient, and behind it or on a line of its own who did it."""
+        run = self._run
+        verdict = None if run is None else run.verdict
+        who: list[str] = []
         if self._failure is not None:
-            badge, text, name = "✗", self._failure, "failed"
+            badge, name, wordings = "✗", "failed", [self._failure]
+        elif run is None or verdict is None:
+            return [Strip.blank(width)]
         else:
-            verdict = None if self._run is None else self._run.verdict
-            if verdict is None or self._run is None:
-                return [Strip.blank(width)]
-            from tui.words import meaning, sentence
+            from tui import words
 
-            name = verdict.name
-            words = sentence(verdict, self._run.scenario.run.dtype, "set precision to float64")
-            badge, _, text = words.partition(": ")
-            culprits = self._culprits(self._run)
-            if culprits and len(f" {badge}  {text}; {culprits}") < width:
-                text = f"{text}; {culprits}"
-            after = meaning(verdict)
+            badge = name = verdict.name
+            remedy = "set precision to float64"
+            wordings = words.wordings(verdict, run.scenario.run.dtype, remedy)
+            who = self._culprits(run)
+        room = width - len(badge) - 3
+        if who and len(both := f"{wordings[0]}; {who[0]}") < room:
+            wordings, who = [both], []
+        text = _fitting(wordings, room)
+        indent = " " * (len(badge) + 3)
+        wrapped = _wrapped(text, width, max(lines - bool(who), 1), indent) or [""]
+        plain = self.get_component_rich_style("verdict--words", partial=True)
         style = self.get_component_rich_style(f"verdict--{name}", partial=True)
-        wrapped = textwrap.wrap(
-            text, width, initial_indent=" " * (len(badge) + 3), max_lines=max(lines, 1)
-        )
-        first = wrapped[0].lstrip() if wrapped else ""
-        strips = [line_of(width, (f" {badge} ", style), (f" {first}", plain))]
-        strips += [line_of(width, (line, plain)) for line in wrapped[1:]]
-        if len(strips) < lines and len(after) <= width:
-            label = self.get_component_rich_style("verdict--label", partial=True)
-            strips.append(line_of(width, (f" {after}", label)))
-        return strips
+        strips = [line_of(width, (f" {badge} ", style), (f" {wrapped[0].lstrip()}", plain))]
+        below = wrapped[1:]
+        if who and len(wrapped) < lines:
+            below += _wrapped(_fitting(who, width - 1), width, 1)
+        return strips + [line_of(width, (line, plain)) for line in below]
+
+    def _meaning(self, width: int) -> list[Strip]:
+        """What it means for learning, where that fits on a line."""
+        verdict = None if self._run is None else self._run.verdict
+        if self._failure is not None or verdict is None:
+            return []
+        from tui.words import meaning
+
+        words = meaning(verdict)
+        label = self.get_component_rich_style("verdict--label", partial=True)
+        return [line_of(width, (f" {words}", label))] if len(words) < width else []
 
     def _theory(self, width: int, lines: int) -> list[Strip]:
         """How far theory is from this, in a line, or why it is silent, in as many as there are."""
         run = self._run
-        if self._failure is not None or run is None or run.frame is None:
+        if lines < 1 or self._failure is not None or run is None or run.frame is None:
             return []
         from tui.theory_words import compared, no_theory
 
@@ -94,21 +108,20 @@ class VerdictBar(StripWidget):
             wordings = [no_theory(silence)]
         if not wordings:
             return []
-        words = next((words for words in wordings if len(words) < width), wordings[-1])
         label = self.get_component_rich_style("verdict--label", partial=True)
-        wrapped = textwrap.wrap(words, width - 1, max_lines=max(lines, 1), placeholder=" …")
-        return [line_of(width, (f" {line}", label)) for line in wrapped]
+        wrapped = _wrapped(_fitting(wordings, width - 1), width, lines)
+        return [line_of(width, (line, label)) for line in wrapped]
 
-    def _culprits(self, run: LiveRun) -> str:
-        """Who kills it, in a sentence; nothing where there is nothing to split."""
+    def _culprits(self, run: LiveRun) -> list[str]:
+        """Who kills it, ever shorter; nothing where there is nothing to split."""
         from engine.architectures import ARCHITECTURES
         from engine.culprits import culprits
-        from tui.words import blame
+        from tui.words import blame_wordings
 
         found = None if run.frame is None else culprits(run.frame, run.layer)
         if found is None:
-            return ""
-        return blame(found, ARCHITECTURES[run.scenario.network.kind].layer.hop_weight)
+            return []
+        return blame_wordings(found, ARCHITECTURES[run.scenario.network.kind].layer.hop_weight)
 
     def _numbers(self, width: int) -> Strip:
         label = self.get_component_rich_style("verdict--label", partial=True)
@@ -129,6 +142,28 @@ class VerdictBar(StripWidget):
             parts += [(f"{name} ", label, 2), (f"{value}  ", plain, 2)]
         parts += [(pace, plain, 0), (" fps  ", label, 0), (self._device, plain, 3)]
         return ranked_line(width, *parts)
+
+
+def _fitting(wordings: list[str], room: int) -> str:
+    """The first that fits into so many cells, else the last."""
+    return next((words for words in wordings if len(words) <= room), wordings[-1])
+
+
+def _wrapped(text: str, width: int, lines: int, indent: str = " ") -> list[str]:
+    """At most so many lines, none of them with a single word that was left over."""
+
+    def wrap(columns: int) -> list[str]:
+        return textwrap.wrap(
+            text,
+            columns,
+            initial_indent=indent,
+            subsequent_indent=" ",
+            max_lines=lines,
+            placeholder=" …",
+        )
+
+    ways = map(wrap, range(width, width // 2, -1))
+    return next((way for way in ways if len(way) < 2 or len(way[-1].split()) > 1), wrap(width))
 
 
 def _skill(run: LiveRun) -> list[tuple[str, str]]:

@@ -57,9 +57,9 @@ class Reading(StripWidget):
         head: list[tuple[str, Style]] = [(f" {badge} ", style), (" ", plain)] if badge else []
         room = size.width - sum(len(text) for text, _ in head)
         first = textwrap.shorten(words, max(room - 1, 1), placeholder=" …")
-        theory = textwrap.wrap(
-            self._theory(), size.width - 2, max_lines=max(size.height - 3, 1), placeholder=" …"
-        )
+        lines = max(size.height - 3, 1)
+        told = self._theory(lines * (size.width - 2))
+        theory = textwrap.wrap(told, size.width - 2, max_lines=lines, placeholder=" …")
         return [
             line_of(size.width, *head, (first if head else f" {first}", plain)),
             line_of(size.width, (f" {self._where()}", plain)),
@@ -97,7 +97,7 @@ class Reading(StripWidget):
         value = "" if point.decades is None else f"{power(point.decades)}, the {how} of "
         return words_of(point), f"{value}{len(told)} seeds: {seeds}{more}"
 
-    def _theory(self) -> str:
+    def _theory(self, room: int) -> str:
         session = self._session
         line = session.line
         if line is None:
@@ -107,8 +107,11 @@ class Reading(StripWidget):
         if line.reason is not None:
             return f"no theory line: {line.reason}"
         here = line.scales[self._place[0] if line.across else self._place[1]]
-        values = " and ".join(f"{scale:.4g}" for scale in here)
-        return f"theory, {values or 'silent here'}: {line.meaning}"
+        values = [f"{scale:.4g}" for scale in here]
+        words = f"theory, {' and '.join(values) or 'silent here'}: {line.meaning}"
+        if len(words) > room and len(values) == 2:
+            return f"theory: vanishes < {values[0]}, may explode > {values[1]}"
+        return words
 
     def _progress(self) -> str:
         from tui.words import duration
