@@ -134,7 +134,8 @@ async def test_bounds_say_which_side_is_which_in_one_line() -> None:
         await pilot.pause(0.05)
         line = shown(pilot).session.line
         assert line is not None and "gate" not in line.meaning
-        low, high = line.scales[0]
+        row, column = shown(pilot)._view.cursor
+        low, high = line.scales[row if line.across else column]
         assert f"theory: vanishes < {low:.4g}, may explode > {high:.4g} " in text(app)
 
 
