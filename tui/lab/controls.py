@@ -76,9 +76,6 @@ class Controls(StripWidget, can_focus=True):
             super().__init__()
             self.knob = knob
 
-    class Dismissed(Message):
-        """What is wrong with a value has been read."""
-
     class Highlighted(Message):
         """The cursor stands on another knob."""
 
@@ -257,10 +254,7 @@ class Controls(StripWidget, can_focus=True):
         if knob is None:
             return
         character = event.character if event.is_printable else None
-        if event.key == "escape" and self._error is not None:
-            self._typed, taken = None, True
-            self.post_message(self.Dismissed())
-        elif self._typed is not None:
+        if self._typed is not None:
             taken = self._type(knob, self._typed, event.key, character)
         elif knob.field.type in (int, float) and character in _NUMERALS:
             self._typed, taken = character, True

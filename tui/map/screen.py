@@ -146,11 +146,6 @@ class MapScreen(Screen[None]):
             return
         self._started_over()
 
-    @on(Controls.Dismissed)
-    def _forget_error(self) -> None:
-        self._error = None
-        self._show_settings()
-
     @on(Controls.Turned)
     def _turn(self, message: Controls.Turned) -> None:
         # Its value may have moved on since the key was pressed.
