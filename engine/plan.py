@@ -10,7 +10,7 @@ from engine.architectures import ARCHITECTURES
 from engine.connections import dense_input, plan_dense, plan_skip
 from engine.layer import LayerPlan, Shape
 from engine.normalisation import plan_normalisation
-from engine.recurrence import plan_sums, sums_by_run
+from engine.recurrence_plan import plan_sums, sums_by_run
 
 if TYPE_CHECKING:
     from engine.backend import Backend

@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.external import ExternalGradient
-from engine.layer import Layer, Shape, mask_shape, matrix_gradient, sum_over_samples
+from engine.layer import Layer, Shape, matrix_gradient, sum_over_samples
 from engine.linearisation import Hop
 from engine.magnitude import (
     TRUSTED,
@@ -25,6 +25,7 @@ from engine.magnitude import (
     put_each_log2_rms,
     within,
 )
+from engine.recurrence_plan import block_length, sums_by_run
 from engine.running_sums import RunningSums
 
 if TYPE_CHECKING:
@@ -32,12 +33,8 @@ if TYPE_CHECKING:
 
     from engine.arrays import Array, Exponents, HostArray
     from engine.backend import Backend
-    from engine.layer import Arrays, LayerPlan
+    from engine.layer import Arrays
     from engine.spec import NetworkSpec
-
-#: Values of one time block: long enough that what is done once a block costs little, short enough
-#: that its working arrays stay in cache.
-_BLOCK_VALUES = 2**18
 
 
 class RecurrentLayer(Layer):
@@ -599,49 +596,3 @@ def _first_departure(
         return last + 1, False
     # The hop itself lost the value: repeat it from a step of magnitude 1.
     return min(last + 2, steps), True
-
-
-def plan_recurrence(
-    layer: type[RecurrentLayer], spec: NetworkSpec, cells: int
-) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    """The buffers every recurrent layer keeps, and its scratch."""
-    batch, size = spec.batch_size, spec.hidden_size
-    width = size * max(1, len(layer.gates))
-    length = block_length(layer, spec, cells)
-    own: dict[str, Shape] = {
-        # The projection's shape, which normalisation asks for; gates lie in it one after another.
-        "a": (cells, spec.time_steps, batch, width),
-        "h": (cells, spec.time_steps + 1, batch, size),
-    }
-    shared: dict[str, Shape] = {
-        "slope": (cells, length, batch, width),
-        "mask": mask_shape((cells, length, batch, width)),
-        "external": (cells, length, batch, size),
-        "step": (cells, batch, width),
-    }
-    if spec.bias:
-        shared["repeated_b"] = shared["step"]
-    for index in range(layer.states):
-        shared[f"grad_state{index}"] = (cells, length + 1, batch, size)
-    if layer.gates and spec.norm != "none":
-        shared["rows"] = own["a"]
-    return own, shared
-
-
-def sums_by_run(spec: NetworkSpec, cells: int) -> bool:
-    """Whether parameter gradients are summed run by run: many cells have runs too short for it."""
-    return cells == 1 and spec.norm == "none" and not spec.residual
-
-
-def plan_sums(plan: LayerPlan, cells: int) -> None:
-    """Add to a layer's plan room for what one run of time steps adds to each gradient."""
-    for name, shape in plan.parameters().items():
-        plan.shared[f"part_{name}"] = (cells, *shape)
-
-
-def block_length(layer: type[RecurrentLayer], spec: NetworkSpec, cells: int) -> int:
-    """Time steps in one block."""
-    if layer.one_block:
-        return spec.time_steps
-    values = cells * spec.batch_size * spec.hidden_size * max(1, len(layer.gates))
-    return max(1, min(spec.time_steps, _BLOCK_VALUES // values))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.activations import ACTIVATIONS
 from engine.matrix_recurrence import GatedRecurrence, plan_matrix_recurrence
-from engine.recurrence import block_length
+from engine.recurrence_plan import block_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

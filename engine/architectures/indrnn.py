@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.initialisers import WeightSpec
 from engine.layer import LayerPlan, Shape
-from engine.recurrence import RecurrentLayer, plan_recurrence
+from engine.recurrence import RecurrentLayer
+from engine.recurrence_plan import plan_recurrence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -92,7 +92,7 @@ def test_a_network_that_is_certain_still_shows_its_gradient():
 @pytest.mark.parametrize("steps", [1, 2, 5, 11, 30])
 def test_a_window_of_outputs_is_the_sum_of_its_steps(kind, steps, monkeypatch):
     """Also where time is cut into blocks, on either side of the window's edge."""
-    monkeypatch.setattr("engine.recurrence._BLOCK_VALUES", 4 * 6 * 7)
+    monkeypatch.setattr("engine.recurrence_plan._BLOCK_VALUES", 4 * 6 * 7)
     spec = small_spec(kind, time_steps=30, readout_steps=steps, loss="cross_entropy")
     network = build(spec)
     x, target = problem(spec)
