@@ -23,6 +23,7 @@ from engine.magnitude import (
     log2_rms,
     multiply_by_power,
     put_each_log2_rms,
+    untouched,
     within,
 )
 from engine.recurrence_plan import block_length, sums_by_run
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from engine.backend import Backend
     from engine.layer import Arrays
     from engine.spec import NetworkSpec
+
+#: |log2 RMS| of what counts as close to 1: above TRUSTED, a product still has room for it.
+_CLOSE = 8.0
 
 
 class RecurrentLayer(Layer):
@@ -73,6 +77,8 @@ class RecurrentLayer(Layer):
         self._width = max(1, len(self.gates))
         length, steps = block_length(type(self), spec, cells), spec.time_steps
         self._blocks = [slice(t, min(t + length, steps)) for t in range(0, steps, length)]
+        shape = (cells, length + 1, *self._step_shape()[1:])
+        self._grad_states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
         self.a = self.grad_a = self.by_gate(arrays.own["a"])
         #: What sums the parameters' gradients while time is gone back through, None for afterwards.
         self._sums: RunningSums | None = None
@@ -280,29 +286,34 @@ class RecurrentLayer(Layer):
             exponent = self._sums.finish()
             self._probe_parameters(exponent, exponent)
             return
-        sizes, met = self.probe.log2_grad_a, self._log2_met(own_input=grad_p is grad_a)
+        every = slice(0, self.spec.time_steps)
+        sizes, met = self.probe.log2_grad_a, self._log2_met(every, own_input=grad_p is grad_a)
         of_weights = exponent = self.align(grad_a, sizes, met, self._scaled_like_a())
         if grad_p is not grad_a:
             of_weights = self.align(grad_p, log2_grad_p, self.log2_x)
         by_gate = self.grad_a if self.plain else self._by_gate_of_rows(grad_p.data)
-        self._sum_gradients(x, by_gate, slice(0, self.spec.time_steps), self.arrays.gradients)
+        self._sum_gradients(x, by_gate, every, self.arrays.gradients)
         if self.normaliser is not None:
             self.normaliser.sum_gain()
         self._probe_parameters(exponent, of_weights)
 
-    def _log2_met(self, own_input: bool) -> HostArray:
-        """log2 RMS, (S, T), of the larger of what a step's dL/da meets in parameter gradients.
+    def _log2_met(self, steps: slice, own_input: bool) -> HostArray:
+        """log2 RMS of the larger of what these steps' dL/da meet in parameter gradients, (S, n).
 
-        That is h_{t-1} with h_0 = 0, and with `own_input` x_t.
+        That is h_{t-1} with h_0 = 0, and with `own_input` x_t. Where all are close to 1, one 0 a
+        cell stands for them, (S, 1).
         """
         import numpy as np
 
-        log2_h = self.probe.log2_h
+        log2_h, log2_x = self.probe.log2_h, self.log2_x
+        nearby = log2_h[:, max(steps.start - 1, 0) : steps.stop]
+        if within(nearby, -_CLOSE, _CLOSE) and (not own_input or within(log2_x, -_CLOSE, _CLOSE)):
+            return np.zeros((self.cells, 1))
         met: HostArray = np.zeros_like(log2_h)
         if own_input:
-            met[...] = self.log2_x
+            met[...] = log2_x
         np.maximum(met[:, 1:], log2_h[:, :-1], out=met[:, 1:])
-        return met
+        return met[:, steps]
 
     def _sum_gradients(
         self, x: Array, grad_p: Array, steps: slice, out: Mapping[str, Array]
@@ -316,7 +327,7 @@ class RecurrentLayer(Layer):
         if "b" in out:
             self.sum_over_samples(self.grad_a[:, :, steps], out["b"])
 
-    def _add_run(self, x: Array, steps: slice, exponents: Exponents, met: HostArray) -> None:
+    def _add_run(self, x: Array, steps: slice, exponents: Exponents) -> None:
         """Add to the parameters' gradients what these steps, of one scale, have to add."""
         if self._sums is None or not self.fills_gradients:
             return
@@ -326,7 +337,7 @@ class RecurrentLayer(Layer):
             return
         run = ScaledGradient(self.grad_a[:, :, steps].swapaxes(1, 2), exponents[:, steps])
         beside = [part[:, steps] for part in self._scaled_like_a()]
-        exponent = self.align(run, sizes, met[:, steps], beside)
+        exponent = self.align(run, sizes, self._log2_met(steps, own_input=True), beside)
         exponents[:, steps] = exponent[:, None]
         self._sums.add(exponent, partial(self._sum_gradients, x, self.grad_a, steps))
 
@@ -351,13 +362,11 @@ class RecurrentLayer(Layer):
 
         grad_a, steps = self.grad_a, self.spec.time_steps
         length = self._blocks[0].stop
-        shape = (self.cells, length + 1, *self._step_shape()[1:])
-        states = tuple(self.shared(f"grad_state{i}", shape) for i in range(self.states))
+        states = self._grad_states
         external = ExternalGradient(self, gradient)
         if self._sums is not None:
             self._sums.start()
         self._prepare_backward()
-        met = self._log2_met(own_input=True)
         scale: Exponents = np.zeros(self.cells, dtype=np.int64)
         above: HostArray = np.zeros(self.cells)
         # How a hop changed log2 RMS on average, in the last run.
@@ -405,7 +414,7 @@ class RecurrentLayer(Layer):
                     if self.witness is not None:
                         self.witness(run[0][:, cut + 1 :], exponents[:, kept], kept)
                     # Last, since it may give dL/da another scale than dL/dh has.
-                    self._add_run(x, kept, exponents, met)
+                    self._add_run(x, kept, exponents)
                     above, pace = size[:, cut], (size[:, cut] - size[:, -1]) / (stop - low - cut)
                     ahead = 5 * (stop - low - cut) // 4 + 1 if cut else 2 * ahead
                 # A step reached inside the loop has its external part; one at its end has not.
@@ -444,15 +453,18 @@ class RecurrentLayer(Layer):
 
         That is of dL/da by gate, (S, G, n), of dL/dh, (S, n), and of those at `points`.
         """
-        probe, exponent = self.probe, scale[:, None]
-        probe.log2_grad_h[:, steps] = of_h + exponent
-        of_a = of_a + exponent[:, None]
+        probe = self.probe
+        if not untouched(scale):
+            exponent = scale[:, None]
+            of_h, of_a = of_h + exponent, of_a + exponent[:, None]
+            of_points = [size + exponent for size in of_points]
+        probe.log2_grad_h[:, steps] = of_h
         for index, name in enumerate(self.gates):
             probe.log2_grad_gates[name][:, steps] = of_a[:, index]
         # A cell with gates has no single dL/da to report; its largest part decides how to sum.
         probe.log2_grad_a[:, steps] = of_a.max(axis=1) if self.gates else of_a[:, 0]
         for name, size in zip(points, of_points, strict=True):
-            probe.log2_path[name][:, steps] = size + exponent
+            probe.log2_path[name][:, steps] = size
 
     def _normalise(
         self, top: tuple[Array, ...], scale: Exponents, least: float | HostArray
