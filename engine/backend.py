@@ -53,6 +53,8 @@ class Backend(Measuring):
         compiler: what compiles kernels for the device; None on the CPU, which has none.
         companion: a second thread for large products, where a CPU has a core to spare for it;
             whoever sets it holds BLAS to one thread during passes.
+        small_products: whether BLAS is quicker at many small products than at a large one; whoever
+            sets it has it run on one thread.
     """
 
     xp: ArrayModule
@@ -60,6 +62,7 @@ class Backend(Measuring):
     description: dict[str, str | None]
     compiler: Compiler | None = None
     companion: Companion | None = None
+    small_products: bool = False
 
     def activation(self, activation: Activation) -> Activation:
         """The activation as the device computes it: in single kernels if it has any."""

@@ -10,6 +10,7 @@ from engine.architectures import ARCHITECTURES
 from engine.connections import dense_input, plan_dense, plan_skip
 from engine.layer import LayerPlan, Shape
 from engine.normalisation import plan_normalisation
+from engine.recurrence import RecurrentLayer
 from engine.recurrence_plan import plan_sums, sums_by_run
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def plan_network(spec: NetworkSpec, cells: int, backend: Backend | None = None) 
             plan_normalisation(spec.norm, plan)
         if spec.residual:
             plan_skip(layer_type.recurrent, plan, reads)
-        if layer_type.recurrent and sums_by_run(spec, cells):
-            plan_sums(plan, cells)
+        if issubclass(layer_type, RecurrentLayer) and sums_by_run(spec, cells):
+            plan_sums(layer_type, spec, plan, cells)
         layers.append(plan)
         inputs.append(reads)
         for name, wanted in plan.shared.items():

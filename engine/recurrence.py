@@ -28,6 +28,7 @@ from engine.magnitude import (
 )
 from engine.recurrence_plan import block_length, sums_by_run
 from engine.running_sums import RunningSums
+from engine.small_products import MULTIPLIED, SUMMED, in_parts, part_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -197,14 +198,24 @@ class RecurrentLayer(Layer):
         return self.shared("repeated_b", (cells, self._width, 1, batch, size))
 
     def _multiply_input(self, x: Array, out: Array) -> None:
-        """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate."""
-        weight = self.arrays.parameters["W"]
-        samples = x.reshape(self.cells, -1, x.shape[-1])
+        """Write x W, x (S, n, B, F), to `out`, (S, G, n, B, H): one GEMM a gate, or small ones."""
+        weight = self.columns(self.arrays.parameters["W"])
+        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
         rows = out.reshape(self.cells, self._width, -1, out.shape[-1])
-        if self._width == 1:
-            self.backend.product(samples, weight, rows[:, 0])()
+        count = self._parts(samples, rows, MULTIPLIED)
+        if count > 1:
+            samples, rows = in_parts(samples, count), in_parts(rows, count)
+            self.backend.xp.matmul(samples, weight[:, :, None], out=rows)
+        elif self._width == 1:
+            self.backend.product(samples[:, 0], weight[:, 0], rows[:, 0])()
         else:
-            self.backend.xp.matmul(samples[:, None], self.columns(weight), out=rows)
+            self.backend.xp.matmul(samples, weight, out=rows)
+
+    def _parts(self, samples: Array, rows: Array, least: int) -> int:
+        """Into how many parts to cut the products of samples (..., N, F) and rows (..., N, H)."""
+        if not self.backend.small_products:
+            return 1
+        return part_count(samples.shape[-2], samples.shape[-1] * rows.shape[-1], least)
 
     def _project_rows(self, x: Array) -> None:
         """Write to `a` what x W becomes where something lies between it and the bias."""
@@ -508,12 +519,19 @@ class RecurrentLayer(Layer):
 
         `x` is (S, n, B, F), the gradient (S, G', n, B, H).
         """
-        samples = x.reshape(self.cells, -1, x.shape[-1])
+        samples = x.reshape(self.cells, 1, -1, x.shape[-1])
         rows = by_gate.reshape(*by_gate.shape[:2], -1, by_gate.shape[-1])
-        if self._width == 1:
-            matrix_gradient(self.backend, samples, rows[:, 0], out[:, 0])
+        # Many cells, whose gradients are not summed by run, have no room for parts.
+        count = 1 if self._sums is None else self._parts(samples, rows, SUMMED)
+        if count > 1:
+            sums = self.shared("partial_sums", (*rows.shape[:2], count, *out.shape[2:]))
+            samples, rows = in_parts(samples, count), in_parts(rows, count)
+            self.backend.xp.matmul(samples.swapaxes(-1, -2), rows, out=sums)
+            self.backend.xp.add.reduce(sums, axis=2, out=out)
+        elif self._width == 1:
+            matrix_gradient(self.backend, samples[:, 0], rows[:, 0], out[:, 0])
         else:
-            matrix_gradient(self.backend, samples[:, None], rows, out)
+            matrix_gradient(self.backend, samples, rows, out)
 
     def sum_over_samples(self, by_gate: Array, out: Array) -> None:
         """Write to `out`, (S, G' H), the sum over steps and batch of a gradient as above."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from engine.layer import mask_shape
+from engine.small_products import SUMMED, most_parts
 
 if TYPE_CHECKING:
     from engine.layer import LayerPlan, Shape
@@ -48,10 +50,18 @@ def sums_by_run(spec: NetworkSpec, cells: int) -> bool:
     return cells == 1 and spec.norm == "none" and not spec.residual
 
 
-def plan_sums(plan: LayerPlan, cells: int) -> None:
+def plan_sums(layer: type[RecurrentLayer], spec: NetworkSpec, plan: LayerPlan, cells: int) -> None:
     """Add to a layer's plan room for what one run of time steps adds to each gradient."""
+    samples = spec.batch_size * block_length(layer, spec, cells)
+    partial = 0
     for name, shape in plan.parameters().items():
         plan.shared[f"part_{name}"] = (cells, *shape)
+        if len(shape) == 2:
+            count = most_parts(samples, shape[0] * spec.hidden_size, SUMMED)
+            partial = max(partial, count * cells * prod(shape))
+    # A device adds up what it has multiplied in one go.
+    if not layer.one_block:
+        plan.shared["partial_sums"] = (partial,)
 
 
 def block_length(layer: type[RecurrentLayer], spec: NetworkSpec, cells: int) -> int:

@@ -25,6 +25,9 @@ _WORTH_THREADS = 2**22
 #: Those from which on handing parts of the work over costs little beside it.
 _WORTH_COMPANION = 2**24
 
+#: OpenBLAS's names of kernels among which there are some for small products.
+_SMALL_KERNELS = {"SkylakeX"}
+
 #: Up to so many, one that works ahead of a time loop saves more than all that share its products.
 _FEW_THREADS = 3
 
@@ -45,6 +48,12 @@ def blas() -> dict[str, Any]:
         "threads": threads,
         "kernels": kernels,
     }
+
+
+@cache
+def _kernels() -> str | None:
+    """The kernels that NumPy's OpenBLAS has chosen for this CPU, once and for all."""
+    return _openblas()[1]
 
 
 def _openblas() -> tuple[int | None, str | None]:
@@ -76,14 +85,17 @@ def share_cores(network: Network) -> Callable[[], AbstractContextManager[object]
     they share. So does one that gives a companion enough to do. What was before is restored after
     each pass. NumPy has to be imported.
     """
-    threads = asked()
+    threads, backend = asked(), network.backend
     # Nothing of a GPU's work is a BLAS's on the CPU, and it is done in the order it is asked for.
-    if threads == 1 or network.backend.compiler is not None:
+    if backend.compiler is not None:
         return nullcontext
-    if largest_product(network.spec) >= _WORTH_THREADS:
+    if threads > 1 and largest_product(network.spec) >= _WORTH_THREADS:
         if not _companion_pays(network, threads):
             return nullcontext
-        network.backend.companion = _companion()
+        backend.companion = _companion()
+    backend.small_products = _kernels() in _SMALL_KERNELS
+    if threads == 1:
+        return nullcontext
     from threadpoolctl import ThreadpoolController
 
     return partial(ThreadpoolController().select(user_api="blas").limit, limits=1)

@@ -100,6 +100,21 @@ def test_a_companion_where_steps_are_small_and_sequences_long(monkeypatch, name,
     assert (network.backend.companion is not None) == beside
 
 
+@pytest.mark.parametrize("kernels", ["SkylakeX", "Haswell", None])
+@pytest.mark.parametrize(
+    ("threads", "sizes", "alone"), [("1", LARGE, True), ("2", SMALL, True), ("2", LARGE, False)]
+)
+def test_small_products_where_kernels_take_them_and_one_thread_does(
+    monkeypatch, kernels, threads, sizes, alone
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr("scenarios.blas._kernels", lambda: kernels)
+    spec = network_spec(load("mlp-tanh", sizes))
+    network = Network(spec, [InitSpec()], NumPyBackend("float32"))
+    share_cores(network)
+    assert network.backend.small_products == (alone and kernels == "SkylakeX")
+
+
 @pytest.mark.parametrize(
     ("name", "overrides", "product"),
     [
