@@ -6,6 +6,7 @@ take small products as they are, a fifth to a quarter quicker (OpenBLAS pull req
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ MULTIPLIED = 32
 SUMMED = 96
 
 
+@lru_cache
 def part_count(samples: int, weights: int, least: int) -> int:
     """How many equal parts, each of at least `least` samples, make small products.
 
