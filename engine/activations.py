@@ -144,13 +144,22 @@ class Tanh(Activation):
         xp.multiply(out, a, out=out)
 
 
-class ReLU(Activation):
+class PiecewiseLinear(Activation):
+    """Phi' is told by a's sign, which h has too (but where a leaky ReLU's 0.01 a underflows)."""
+
+    invertible = True
+
+    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
+        self.slope(xp, h, h, out)
+        return True
+
+
+class ReLU(PiecewiseLinear):
     name = "relu"
     title = "ReLU"
     formula = "max(a, 0)"
     max_slope = 1.0
     flat_where_zero = True
-    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         # NumPy's maximum of two arrays is over twice as fast as that of an array and a number.
@@ -160,30 +169,20 @@ class ReLU(Activation):
     def stepper(self, xp: ArrayModule, zeros: Array) -> Callable[..., object]:
         return partial(xp.maximum, zeros)
 
-    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
-        xp.greater(h, 0.0, out=out)
-        return True
-
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.greater(a, 0.0, out=out)
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(PiecewiseLinear):
     name = "leaky_relu"
     title = "leaky ReLU"
     formula = "a if a > 0 else 0.01 a"
     max_slope = 1.0
     leak: ClassVar[float] = 0.01
-    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.multiply(a, self.leak, out=out)
         xp.maximum(out, a, out=out)
-
-    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
-        # h has a's sign, but where 0.01 a underflows.
-        self.slope(xp, h, h, out)
-        return True
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         xp.greater(a, 0.0, out=out)
@@ -303,19 +302,14 @@ class Softplus(Activation):
         _sigmoid(xp, a, out)
 
 
-class Linear(Activation):
+class Linear(PiecewiseLinear):
     name = "linear"
     title = "linear"
     formula = "a"
     max_slope = 1.0
-    invertible = True
 
     def forward(self, xp: ArrayModule, a: Array, out: Array) -> None:
         xp.copyto(out, a)
-
-    def slope_from_output(self, xp: ArrayModule, h: Array, out: Array) -> bool:
-        out.fill(1.0)
-        return True
 
     def slope(self, xp: ArrayModule, a: Array, h: Array, out: Array) -> None:
         out.fill(1.0)

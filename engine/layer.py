@@ -168,9 +168,9 @@ class Layer(ABC):
     hop_role: ClassVar[Role]
     hop_weight: ClassVar[str] = "W"
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def plan(spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
+    def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
         """Plan layer `index` (from 0) of `cells` stacked networks fed with `input_shape`."""
 
     def __init__(self, spec: NetworkSpec, arrays: Arrays, backend: Backend, cells: int) -> None:
