@@ -7,15 +7,13 @@ share and the methods below for what they do not.
 from __future__ import annotations
 
 import itertools
-import os
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from engine.arrays import Array, ArrayModule
+from engine.devices import WAY_ON, cupy_with, line_of, memory_limit, ordinal_of
 from engine.errors import DeviceError
 from engine.host import cgroup_headroom, cpu_name
 from engine.measuring import Measuring, OnDevice
@@ -33,13 +31,8 @@ if TYPE_CHECKING:
     from engine.layer import Layer
     from engine.measurements import Plan, Result
 
-_WAY_ON = "use --device cpu"
-
 #: Bytes.
 _CACHE_LINE = 64
-
-#: What says how much of a GPU's memory may be taken, in CuPy and here, and the share without it.
-_LIMIT_VARIABLE, _LIMIT_SHARE = "CUPY_GPU_MEMORY_LIMIT", 0.8
 
 
 class Backend(Measuring):
@@ -229,7 +222,7 @@ class CuPyBackend(OnDevice, Backend):
     """One CUDA (or ROCm) device, through CuPy."""
 
     def __init__(self, ordinal: int, dtype: str) -> None:
-        cupy = _cupy_with(ordinal)
+        cupy = cupy_with(ordinal)
         try:
             properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
             limit = memory_limit(properties["totalGlobalMem"])
@@ -241,7 +234,9 @@ class CuPyBackend(OnDevice, Backend):
         except DeviceError:
             raise
         except Exception as error:
-            raise DeviceError(f"cuda:{ordinal} does not work: {_line(error)}; {_WAY_ON}") from error
+            raise DeviceError(
+                f"cuda:{ordinal} does not work: {line_of(error)}; {WAY_ON}"
+            ) from error
         from engine.cuda.compiler import CuPyCompiler
         from engine.cuda.transfers import CuPyMeasurements
 
@@ -267,20 +262,6 @@ class CuPyBackend(OnDevice, Backend):
         return min(available, limit - self._pool.used_bytes()) if limit else available
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """One device as `doctor` shows it; `problem` says why it cannot be used, None if it can.
-
-    Of its `memory_bytes` no more than `limit_bytes` are taken; None for no limit.
-    """
-
-    device: str
-    name: str
-    memory_bytes: int | None
-    problem: str | None
-    limit_bytes: int | None = None
-
-
 def open_backend(device: str, dtype: str) -> Backend:
     """Open `device`: "auto", "cpu", "cuda" or "cuda:N".
 
@@ -293,108 +274,5 @@ def open_backend(device: str, dtype: str) -> Backend:
         try:
             return CuPyBackend(0, dtype)
         except DeviceError as error:
-            return NumPyBackend(dtype, note=str(error).removesuffix(f"; {_WAY_ON}"))
-    return CuPyBackend(_ordinal(device), dtype)
-
-
-def check_device(device: str) -> None:
-    """Raise DeviceError where `device` names a GPU that is not there; nothing is opened."""
-    if device not in ("cpu", "auto"):
-        _cupy_with(_ordinal(device))
-
-
-def _ordinal(device: str) -> int:
-    name, _, ordinal = device.partition(":")
-    if name != "cuda" or (ordinal and not ordinal.isdecimal()):
-        raise DeviceError(f"unknown device {device!r}: auto, cpu, cuda or cuda:N")
-    return int(ordinal or 0)
-
-
-def probe_devices() -> list[DeviceStatus]:
-    """The CPU and every GPU, or, where no GPU can be used, the reason in its place."""
-    import psutil
-
-    devices = [DeviceStatus("cpu", cpu_name(), psutil.virtual_memory().total, None)]
-    try:
-        cupy = _import_cupy()
-        count = _device_count(cupy)
-    except DeviceError as error:
-        problem = str(error).removesuffix(f"; {_WAY_ON}")
-        return [*devices, DeviceStatus("cuda", "no GPU", None, problem)]
-    for ordinal in range(count):
-        properties = cupy.cuda.runtime.getDeviceProperties(ordinal)
-        name = properties["name"].decode()
-        device, total = f"cuda:{ordinal}", properties["totalGlobalMem"]
-        try:
-            devices.append(DeviceStatus(device, name, total, None, memory_limit(total)))
-        except DeviceError as error:
-            problem = str(error).removesuffix(f"; {_WAY_ON}")
-            devices.append(DeviceStatus(device, name, total, problem))
-    return devices
-
-
-def memory_limit(total: int) -> int | None:
-    """How many of a GPU's `total` bytes may be taken; None for no limit.
-
-    Raises DeviceError where the environment says it in no form that CuPy reads.
-    """
-    text = os.environ.get(_LIMIT_VARIABLE)
-    if text is None:
-        return int(_LIMIT_SHARE * total)
-    try:
-        share = text.removesuffix("%")
-        limit = int(total * float(share) / 100) if share != text else int(text)
-    except ValueError:
-        limit = -1
-    if limit < 0:
-        raise DeviceError(
-            f"{_LIMIT_VARIABLE} = {text!r}: neither a number of bytes, 0 for no limit, nor a "
-            f"percentage such as 50%; {_WAY_ON}"
-        )
-    return limit or None
-
-
-def _import_cupy() -> Any:
-    # Absent and broken are told apart: the first wants an install, the second a repair.
-    if find_spec("cupy") is None:
-        raise DeviceError(
-            f"CuPy is not installed (extras: cuda12, cuda13, rocm), so no GPU can be used; "
-            f"{_WAY_ON}"
-        )
-    try:
-        import cupy
-    except Exception as error:
-        raise DeviceError(
-            f"CuPy is installed but does not import: {_line(error)}; {_WAY_ON}"
-        ) from error
-    return cupy
-
-
-def _cupy_with(ordinal: int) -> Any:
-    """CuPy, if it finds a GPU of that number. Raises DeviceError."""
-    cupy = _import_cupy()
-    count = _device_count(cupy)
-    if ordinal >= count:
-        raise DeviceError(
-            f"there is no device cuda:{ordinal}: {count} found, "
-            f"cuda:0 to cuda:{count - 1}; {_WAY_ON}"
-        )
-    return cupy
-
-
-def _device_count(cupy: Any) -> int:
-    try:
-        count: int = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        raise DeviceError(
-            f"CuPy {cupy.__version__} finds no working GPU driver: {_line(error)}; {_WAY_ON}"
-        ) from error
-    if count == 0:
-        raise DeviceError(f"the GPU driver works but lists no device; {_WAY_ON}")
-    return count
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    text = next((line.strip() for line in lines if line.strip(" =")), type(error).__name__)
-    return text.rstrip(".")
+            return NumPyBackend(dtype, note=str(error).removesuffix(f"; {WAY_ON}"))
+    return CuPyBackend(ordinal_of(device), dtype)

@@ -73,7 +73,7 @@ def gpus_of(device: str) -> int:
         return 0
     if ":" in device:
         return 1
-    from engine.backend import probe_devices
+    from engine.devices import probe_devices
 
     return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
 

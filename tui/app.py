@@ -394,7 +394,7 @@ def _check_device(device: str, source: str) -> None:
     """Say so in the shell where a GPU that was asked for is not there."""
     if device in ("cpu", "auto"):
         return
-    from engine.backend import check_device
+    from engine.devices import check_device
     from engine.errors import DeviceError
 
     try:

@@ -838,7 +838,7 @@ def test_a_gpu_that_is_not_there_is_told_in_the_shell(monkeypatch: pytest.Monkey
     def no_cupy() -> None:
         raise DeviceError("CuPy is not installed; use --device cpu")
 
-    monkeypatch.setattr("engine.backend._import_cupy", no_cupy)
+    monkeypatch.setattr("engine.devices._import_cupy", no_cupy)
     monkeypatch.setattr(NablascopeApp, "run", lambda app: pytest.fail("the app was opened"))
     asked = load("chain-sigmoid", {"run.device": "cuda:1"})
     for scenario, device, line in (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backend import DeviceStatus
+from engine.devices import DeviceStatus
 from engine.errors import DeviceError
 from scenarios import catalogue
 from scenarios.scenario import load
@@ -148,7 +148,7 @@ def test_doctor_tells_why_there_is_no_gpu(capsys: Capture, monkeypatch: pytest.M
     def absent() -> None:
         raise DeviceError("CuPy 14.0 finds no working GPU driver: driver too old; use --device cpu")
 
-    monkeypatch.setattr("engine.backend._import_cupy", absent)
+    monkeypatch.setattr("engine.devices._import_cupy", absent)
     text = printed(capsys, "doctor")
     assert "no GPU: CuPy 14.0 finds no working GPU driver: driver too old\n" in text
 
@@ -156,7 +156,7 @@ def test_doctor_tells_why_there_is_no_gpu(capsys: Capture, monkeypatch: pytest.M
 def test_doctor_shows_every_gpu(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = DeviceStatus("cpu", "CPU", 2**33, None)
     gpus = [DeviceStatus(f"cuda:{i}", "Some GPU", 2**34, None, (None, 2**33)[i]) for i in range(2)]
-    monkeypatch.setattr("engine.backend.probe_devices", lambda: [cpu, *gpus])
+    monkeypatch.setattr("engine.devices.probe_devices", lambda: [cpu, *gpus])
     text = printed(capsys, "doctor")
     assert "  cuda:0   Some GPU, 16.0 GiB memory\n" in text
     assert "  cuda:1   Some GPU, 16.0 GiB memory, at most 8.0 GiB taken\n" in text

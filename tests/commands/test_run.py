@@ -182,7 +182,7 @@ def test_a_device_that_is_not_there(capsys: Capture, monkeypatch: pytest.MonkeyP
     def missing() -> None:
         raise DeviceError("no driver; use --device cpu")
 
-    monkeypatch.setattr("engine.backend._import_cupy", missing)
+    monkeypatch.setattr("engine.devices._import_cupy", missing)
     assert main(["run", "rnn-relu", "--device", "cuda:1"]) == 2
     captured = capsys.readouterr()
     assert captured.err == 'rnn-relu: run.device = "cuda:1": no driver; use --device cpu\n'

@@ -10,7 +10,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from engine.backend import NumPyBackend, open_backend, probe_devices
+from engine.backend import NumPyBackend, open_backend
+from engine.devices import probe_devices
 from engine.errors import DeviceError, EngineError
 from engine.spec import InitSpec
 from tests.engine.device import DeviceBackend

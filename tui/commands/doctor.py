@@ -59,7 +59,7 @@ def devices() -> list[dict[str, Any]]:
     """The CPU, then every GPU, or the reason why there is none."""
     import psutil
 
-    from engine.backend import probe_devices
+    from engine.devices import probe_devices
 
     found: list[dict[str, Any]] = []
     for status in probe_devices():
