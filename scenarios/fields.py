@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from engine.convolution import AUTO, CONVOLUTIONS
 from engine.initialisers import INITIALISERS
 from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
+from engine.registry import Named
 from scenarios.schedules import SCHEDULES
 from scenarios.tasks import TASKS
 
@@ -35,8 +36,8 @@ class Field:
         default: the value where a scenario says nothing; None if it has to be said.
         recurrent_default: the same for recurrent kinds, where it differs.
         minimum, maximum: the range, both ends allowed.
-        choices: the names on offer, asked anew every time, so that a registry can grow.
-            A str without them is free text.
+        choices: the names on offer, each with what a picker says of it; asked anew every
+            time, so that a registry can grow. A str without them is free text.
         pattern: what is allowed beside the choices, a regular expression.
         also: the same in words.
         needs: the only values of a selector that read the key, None if all do.
@@ -52,7 +53,7 @@ class Field:
     recurrent_default: Value | None = None
     minimum: float | None = None
     maximum: float | None = None
-    choices: Callable[[], tuple[str, ...]] | None = None
+    choices: Callable[[], Mapping[str, str]] | None = None
     pattern: str | None = None
     also: str | None = None
     needs: tuple[str, tuple[str, ...]] | None = None
@@ -129,12 +130,17 @@ def _choice(
     title: str,
     help: str,
     default: str | None,
-    choices: Callable[[], tuple[str, ...]],
+    choices: Callable[[], Mapping[str, str]],
     *,
     pattern: str | None = None,
     also: str | None = None,
 ) -> Field:
     return Field(key, str, title, help, default, choices=choices, pattern=pattern, also=also)
+
+
+def _titled(registry: Mapping[str, Named]) -> dict[str, str]:
+    """Every entry's formula, or its title where it has none."""
+    return {name: getattr(entry, "formula", entry.title) for name, entry in registry.items()}
 
 
 _DECLARED = (
@@ -143,14 +149,14 @@ _DECLARED = (
         "architecture",
         "The kind of network: what a layer computes and where it passes its output on.",
         None,
-        lambda: tuple(ARCHITECTURES),
+        lambda: _titled(ARCHITECTURES),
     ),
     _choice(
         "network.activation",
         "activation",
         "The function phi after every layer; the gradient is multiplied by its slope at each hop.",
         "tanh",
-        lambda: tuple(ACTIVATIONS),
+        lambda: _titled(ACTIVATIONS),
     ),
     _whole(
         "network.depth",
@@ -178,7 +184,7 @@ _DECLARED = (
         "padding",
         "What lies beyond the image's edge: zeros, or the opposite edge (circular).",
         "zero",
-        lambda: ("zero", "circular"),
+        lambda: {"zero": "zeros", "circular": "the opposite edge"},
     ),
     _choice(
         "network.convolution",
@@ -186,7 +192,7 @@ _DECLARED = (
         "The algorithm: im2col, Winograd's (a quarter of the products, for 3x3 kernels), or by "
         "size; they agree to rounding.",
         AUTO,
-        lambda: (AUTO, *CONVOLUTIONS),
+        lambda: {AUTO: "by size"} | _titled(CONVOLUTIONS),
     ),
     Field(
         "network.bias", bool, "bias", "Whether every layer adds a bias to its pre-activation.", True
@@ -210,7 +216,7 @@ _DECLARED = (
         "normalisation",
         "Normalises what the input weights give: over each sample (layer) or over the batch.",
         "none",
-        lambda: ("none", *NORMALISATIONS),
+        lambda: {"none": "no normalisation"} | _titled(NORMALISATIONS),
     ),
     _number(
         "network.recurrent_bound",
@@ -225,7 +231,7 @@ _DECLARED = (
         "initialiser",
         "How the weights that a gradient crosses at every hop are drawn.",
         "gaussian",
-        lambda: tuple(INITIALISERS),
+        lambda: _titled(INITIALISERS),
     ),
     _number(
         "init.weight_scale",
@@ -284,7 +290,7 @@ _DECLARED = (
         "task",
         "Where inputs and targets come from.",
         "noise",
-        lambda: tuple(TASKS),
+        lambda: _titled(TASKS),
     ),
     Field(
         "task.file",
@@ -333,7 +339,7 @@ _DECLARED = (
         "optimizer",
         "How a gradient becomes an update.",
         "sgd",
-        lambda: tuple(OPTIMIZERS),
+        lambda: _titled(OPTIMIZERS),
     ),
     _number(
         "training.learning_rate",
@@ -365,7 +371,7 @@ _DECLARED = (
         "schedule",
         "How the learning rate falls: never, every so many steps, along a cosine, or when stuck.",
         "constant",
-        lambda: tuple(SCHEDULES),
+        lambda: _titled(SCHEDULES),
     ),
     _whole(
         "training.schedule_steps",
@@ -410,14 +416,14 @@ _DECLARED = (
         "precision",
         "The floating-point type everything is computed in.",
         "float32",
-        lambda: ("float32", "float64"),
+        lambda: {"float32": "single precision", "float64": "double precision"},
     ),
     _choice(
         "run.device",
         "device",
         "Where to compute; auto takes a GPU if one works, else the CPU.",
         "auto",
-        lambda: ("auto", "cpu", "cuda"),
+        lambda: {"auto": "a GPU if one works, else the CPU", "cpu": "the CPU", "cuda": "a GPU"},
         pattern=r"cuda:(0|[1-9][0-9]{0,3})",
         also="cuda:N",
     ),

@@ -76,7 +76,7 @@ def choices_for(kind: str, key: str) -> tuple[str, ...]:
     choices = FIELDS[key].choices
     if choices is None:
         return ()
-    names = choices()
+    names = tuple(choices())
     if kind not in ARCHITECTURES:
         return names
     architecture = ARCHITECTURES[kind]
@@ -111,7 +111,7 @@ def checked(source: str, key: str, value: object, values: Mapping[str, Value]) -
             return value
         raise ScenarioError(source, "must be true or false", key=key, value=value)
     if field.choices is not None:
-        return _checked_choice(source, field, field.choices(), value, values)
+        return _checked_choice(source, field, tuple(field.choices()), value, values)
     if field.type is str:
         return _checked_text(source, field, value)
     return _checked_number(source, field, value, values)

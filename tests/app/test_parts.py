@@ -19,8 +19,10 @@ from engine.architectures import ARCHITECTURES
 from scenarios.fields import FIELDS
 from scenarios.runner import Run
 from scenarios.scenario import load
+from scenarios.schema import choices_for
 from tui.lab import axis, scale
 from tui.lab.canvas import drawn, overlaid
+from tui.lab.choices import choices_with_titles
 from tui.lab.culprits import _stacked
 from tui.lab.knobs import Knob, knobs_of, parsed, stepped
 from tui.lab.live import LiveRun, Pace, binned
@@ -219,6 +221,16 @@ def test_no_step_leaves_the_range(key: str, by: int, data: st.DataObject) -> Non
 )
 def test_what_is_typed(key: str, text: str, expected: object) -> None:
     assert parsed(FIELDS[key], text) == expected
+
+
+def test_a_list_says_what_each_choice_is() -> None:
+    named = dict(choices_with_titles("mlp", FIELDS["network.norm"]))
+    assert named["layer"] == "layer normalisation"
+    named = dict(choices_with_titles("cnn", FIELDS["network.convolution"]))
+    assert named["winograd"] == "Winograd F(4x4, 3x3)"
+    fitting = choices_with_titles("rnn", FIELDS["init.scheme"])
+    assert [name for name, _ in fitting] == list(choices_for("rnn", "init.scheme"))
+    assert choices_with_titles("mlp", FIELDS["network.depth"]) == []
 
 
 def test_a_new_architecture_appears_by_itself() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,20 +11,33 @@ import pytest
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
+from engine.convolution import CONVOLUTIONS
 from engine.initialisers import INITIALISERS
+from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
+from engine.registry import Registry
 from scenarios.errors import ScenarioError
 from scenarios.scenario import load
-from scenarios.schema import FIELDS, choices_for, fields_for
+from scenarios.schedules import SCHEDULES
+from scenarios.schema import FIELDS, Field, choices_for, fields_for
 from scenarios.tasks import TASKS
+
+#: The registries whose entries fit every network, by the field that chooses from them.
+PLAIN: dict[str, Registry[Any]] = {
+    "network.activation": ACTIVATIONS,
+    "network.norm": NORMALISATIONS,
+    "network.convolution": CONVOLUTIONS,
+    "training.optimizer": OPTIMIZERS,
+    "training.schedule": SCHEDULES,
+}
 
 
 @pytest.fixture
 def toys() -> Iterator[None]:
     """One more of everything."""
     named = {"name": "toy", "title": "Toy"}
-    ACTIVATIONS.register(cast(Any, SimpleNamespace(**named)))
-    OPTIMIZERS.register(cast(Any, SimpleNamespace(**named)))
+    for registry in PLAIN.values():
+        registry.register(cast(Any, SimpleNamespace(**named)))
     INITIALISERS.register(cast(Any, SimpleNamespace(**named, roles=frozenset({"vector"}))))
     TASKS.register(
         cast(
@@ -41,20 +54,32 @@ def toys() -> Iterator[None]:
     )
     ARCHITECTURES.register(replace(ARCHITECTURES["cnn"], name="toy", title="Toy"))
     yield
-    for registry in (ACTIVATIONS, OPTIMIZERS, INITIALISERS, TASKS, ARCHITECTURES):
+    for registry in (*PLAIN.values(), INITIALISERS, TASKS, ARCHITECTURES):
         registry.unregister("toy")
 
 
 @pytest.mark.usefixtures("toys")
 def test_choices_grow() -> None:
-    for key in ("network.activation", "training.optimizer", "network.kind"):
+    for key in (*PLAIN, "network.kind"):
         assert choices_for("mlp", key)[-1] == "toy"
+        assert named(FIELDS[key])["toy"] == "Toy"
     assert "toy" in choices_for("indrnn", "init.scheme")
     assert "toy" not in choices_for("rnn", "init.scheme")
     assert choices_for("rnn", "task.name") == tuple(TASKS)[:-1]
     assert choices_for("indrnn", "task.name") == tuple(TASKS)
     assert choices_for("mlp", "task.name") == ("noise",)
     assert FIELDS["network.kernel_size"] in fields_for("toy")
+
+
+def named(field: Field) -> Mapping[str, str]:
+    assert field.choices is not None
+    return field.choices()
+
+
+def test_every_choice_says_what_it_is() -> None:
+    for field in FIELDS.values():
+        if field.choices is not None:
+            assert all(named(field).values()), field.key
 
 
 @pytest.mark.usefixtures("toys")

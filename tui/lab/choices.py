@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -20,25 +20,8 @@ if TYPE_CHECKING:
 
 def choices_with_titles(kind: str, field: Field) -> list[tuple[str, str]]:
     """The names a field can take in a network of `kind`, each with what is known of it."""
-    from engine.activations import ACTIVATIONS
-    from engine.architectures import ARCHITECTURES
-    from engine.initialisers import INITIALISERS
-    from engine.optimizers import OPTIMIZERS
-    from scenarios.tasks import TASKS
-
-    registries: dict[str, Mapping[str, object]] = {
-        "network.kind": ARCHITECTURES,
-        "network.activation": ACTIVATIONS,
-        "init.scheme": INITIALISERS,
-        "training.optimizer": OPTIMIZERS,
-        "task.name": TASKS,
-    }
-    registry = registries.get(field.key, {})
-    listed = []
-    for name in choices_for(kind, field.key):
-        entry = registry.get(name)
-        listed.append((name, getattr(entry, "formula", getattr(entry, "title", ""))))
-    return listed
+    about = field.choices() if field.choices is not None else {}
+    return [(name, about[name]) for name in choices_for(kind, field.key)]
 
 
 class ChoiceScreen(ModalScreen[str | None]):

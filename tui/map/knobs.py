@@ -14,7 +14,7 @@ from tui.map.side import COLUMNS, EVEN, LISTED, LOG, ROWS, Side, side_around
 from tui.plot_diagram import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from scenarios.fields import Value
     from scenarios.scenario import Scenario
@@ -25,7 +25,7 @@ _SOURCE = Field(
     str,
     "map of",
     "The Lab's network, or a sweep of the catalogue.",
-    choices=lambda: (),
+    choices=dict,
 )
 _SEEDS = Field(
     "map.seeds",
@@ -62,11 +62,11 @@ def _rows(name: str, side: Side) -> list[tuple[Field, Value]]:
     title, count = _TITLES[name]
     field, key = side.field, f"map.{name}"
     rows: list[tuple[Field, Value]] = [
-        (Field(key, str, title, field.help, choices=lambda: ()), field.title)
+        (Field(key, str, title, field.help, choices=dict), field.title)
     ]
     if field.type in (int, float):
         how = "Values spread evenly, evenly in their logarithm, or listed one by one."
-        rows.append((Field(f"{key}.spread", str, "  spread", how, choices=lambda: ()), side.spread))
+        rows.append((Field(f"{key}.spread", str, "  spread", how, choices=dict), side.spread))
     if side.spread == LISTED:
         listed = ", ".join(shown(value) for value in side.values)
         help = "The values, with commas between them."
@@ -160,5 +160,5 @@ def _listed(field: Field, key: str, text: str) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Iterable[str]) -> str:
     return ", ".join(names)
