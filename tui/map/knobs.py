@@ -14,7 +14,7 @@ from tui.map.side import COLUMNS, EVEN, LISTED, LOG, ROWS, Side, side_around
 from tui.plot_diagram import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from scenarios.fields import Value
     from scenarios.scenario import Scenario
@@ -153,12 +153,8 @@ def _listed(field: Field, key: str, text: str) -> tuple[Value, ...]:
             raise ScenarioError("map", "must be numbers, as in 1, 2, 5", key=key, value=word)
         elif field.choices is not None and word not in (names := field.choices()):
             nearest = nearest_of(word, names)
-            hint = f"; did you mean {nearest}?" if nearest else f": {_some(names)}"
+            hint = f"; did you mean {nearest}?" if nearest else f": {', '.join(names)}"
             raise ScenarioError("map", f"is no {field.title}{hint}", key=key, value=word)
         assert isinstance(value, bool | int | float | str)
         values.append(value)
     return tuple(values)
-
-
-def _some(names: Iterable[str]) -> str:
-    return ", ".join(names)
