@@ -47,6 +47,17 @@ def predict(scenario: Scenario) -> Prediction:
     return predict_network(network_spec(scenario), init_spec(scenario), _input_variance(scenario))
 
 
+def foretell(scenario: Scenario) -> Prediction:
+    """The same of a scenario whose data may be gone since it ran: then the reason is all it has."""
+    from engine.theory import without_theory
+
+    try:
+        return predict(scenario)
+    except ScenarioError as error:
+        network = scenario.network
+        return without_theory(network.kind, network.activation or "", str(error))
+
+
 def _input_variance(scenario: Scenario) -> float | str:
     """The mean square of what is put in, or why nobody knows it: its data may not be there."""
     try:

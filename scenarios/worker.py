@@ -295,10 +295,11 @@ class _Server:
         self._paused, self._steps = paused, 1
         try:
             prepared = Run(scenario)
+            trains, task = scenario.training.steps > 0, TASKS[scenario.task.name]
+            trivial = task.trivial(scenario) if trains else None
         except Exception as error:
             self._outbox.append(Failed(run, *describe(error)))
             return
-        trivial = TASKS[scenario.task.name].trivial(scenario) if scenario.training.steps else None
         self._outbox.append(Started(run, scenario, prepared.device, prepared.versions, trivial))
         self._prepared, self._frames = prepared, prepared.frames()
         self._keeping.begin(prepared)
@@ -375,9 +376,10 @@ class _Server:
         if self._prepared is None or self._last is None:
             return
         from scenarios.drawn import look_at_weights
+        from scenarios.failures import found_or_reason
 
         begin = time.perf_counter()
-        found = look_at_weights(self._prepared, layer)
+        found = found_or_reason(partial(look_at_weights, self._prepared, layer))
         seconds = time.perf_counter() - begin
         self._outbox.append(Weights(self._run, self._last.step, layer, found, seconds))
 
@@ -397,9 +399,9 @@ class _Server:
         """Add the prediction to what goes out, once a run."""
         if self._prediction is not None or self._scenario is None:
             return
-        from scenarios.predictions import predict
+        from scenarios.predictions import foretell
 
-        self._prediction = predict(self._scenario)
+        self._prediction = foretell(self._scenario)
         self._outbox.append(Predicted(self._run, self._prediction))
 
 

@@ -55,6 +55,7 @@ __all__ = [
     "slope_bound_decades",
     "spectral_radius",
     "weights_within",
+    "without_theory",
 ]
 
 #: The theory of each kind of network.
@@ -136,9 +137,16 @@ def predict(spec: NetworkSpec, init: InitSpec, input_variance: float | str) -> P
         # Variances may leave float64 on the way; what is said of them knows.
         with np.errstate(all="ignore"):
             return theory(spec, init, float(input_variance))
-    recurrent = ARCHITECTURES[spec.kind].recurrent
-    draft = Draft(spec.kind, spec.activation, "time" if recurrent else "layer", "none")
-    return draft.finish(reason or "")
+    return without_theory(spec.kind, spec.activation, reason or "")
+
+
+def without_theory(kind: str, activation: str, reason: str) -> Prediction:
+    """A prediction that has nothing but a reason; `activation` is what can be chosen, if it can."""
+    layer = ARCHITECTURES[kind].layer
+    draft = Draft(
+        kind, layer.fixed_activation or activation, "time" if layer.recurrent else "layer", "none"
+    )
+    return draft.finish(reason)
 
 
 def _uncovered(spec: NetworkSpec) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from engine.jacobian import JacobianSpectrum
-from scenarios.predictions import predict
+from scenarios.predictions import foretell, predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
 from scenarios.worker import (
@@ -65,7 +65,7 @@ class ScriptedWorker:
     def foretell(self, scenario: Scenario) -> int:
         self._run += 1
         self.told.append("foretell")
-        self._outbox = [Predicted(self._run, predict(scenario))]
+        self._outbox = [Predicted(self._run, foretell(scenario))]
         return self._run
 
     def end(self) -> None:

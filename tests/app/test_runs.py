@@ -44,11 +44,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     time.tzset()
 
 
-def store_runs(path: Path, *names: str, warn: Callable[[str], None] = print) -> None:
+def store_runs(
+    path: Path, *names: str, warn: Callable[[str], None] = print, **changes: object
+) -> None:
     with Store.open(path) as store:
         for name in names:
             steps = min(load(name).training.steps, 2)
-            run = Run(load(name, {"run.device": "cpu", "training.steps": steps}))
+            run = Run(load(name, {"run.device": "cpu", "training.steps": steps, **changes}))
             recording = Recording(store, run, warn)
             for frame in run.frames():
                 recording.frame(frame)
@@ -340,6 +342,24 @@ async def test_a_run_that_no_scenario_can_be_made_of_any_more(stored: Path) -> N
         app.clear_notifications()
         await pilot.press("down")
         await until(pilot, lambda: "exploding" in text(app) and "deepness" not in text(app)[:400])
+
+
+async def test_a_run_whose_text_is_gone(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("the quick brown fox jumps over the lazy dog. " * 80)
+    store_runs(path, "indrnn-deep", **{"task.name": "text", "task.file": str(file)})
+    file.unlink()
+    app = app_on(path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, "p", "c")
+        await until(pilot, lambda: "Compare: 2 runs" in text(app))
+        (pin,) = app.lab.session.pins
+        assert pin.standing.theory == "–"
+        await opened(pilot, "enter")
+        await until(pilot, lambda: app.lab.session.state is State.STORED)
+        live = app.lab.session.live
+        await until(pilot, lambda: live.prediction is not None)
+        assert "mine.txt: cannot be read" in str(live.theory_silence)
 
 
 # A store for every hour of the day

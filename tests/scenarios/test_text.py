@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scenarios.errors import ScenarioError
+from scenarios.predictions import foretell, predict
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
 from scenarios.tasks import TASKS
@@ -80,6 +81,16 @@ def test_a_single_step_is_a_single_target() -> None:
     inputs, target = next(TEXT.batches(made))
     assert inputs.shape == (1, 32, TEXT.outputs(made)) and target.shape == inputs.shape[1:]
     assert [frame.step for frame in Run(made).frames()] == [0, 1, 2, 3]
+
+
+def test_a_text_that_is_gone_leaves_theory_with_a_reason(tmp_path: Path) -> None:
+    made = scenario(tmp_path / "gone.txt")
+    with pytest.raises(ScenarioError, match=r"gone\.txt: cannot be read") as caught:
+        predict(made)
+    prediction = foretell(made)
+    assert (prediction.kind, prediction.activation) == ("rnn", "tanh")
+    assert set(prediction.reasons.values()) == {str(caught.value)}
+    assert foretell(scenario()) == predict(scenario())
 
 
 def test_texts_that_are_refused(tmp_path: Path) -> None:

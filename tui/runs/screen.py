@@ -294,11 +294,11 @@ class RunsScreen(Screen[None]):
 
     async def _foretold(self, stored: StoredRun) -> LiveRun:
         """A run to pin, with what theory says of it; off the thread that keys wait for."""
-        from scenarios.predictions import predict
+        from scenarios.predictions import foretell
 
         live = as_live(stored)
         if self._shelf is not None:
-            prediction = await self._shelf.ask(lambda _: predict(stored.scenario))
+            prediction = await self._shelf.ask(lambda _: foretell(stored.scenario))
             if prediction is not None:
                 live.foretell(prediction)
         return live

@@ -15,7 +15,7 @@ from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
 from engine.initialisers import INITIALISERS
 from engine.spec import InitSpec, NetworkSpec
-from engine.theory import THEORIES, TRAINED, Prediction, predict
+from engine.theory import THEORIES, TRAINED, Prediction, predict, without_theory
 from tests.engine.theory.support import Erf
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -229,3 +229,10 @@ def test_a_prediction_needs_no_scipy_unless_the_activation_does():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("kind", list(ARCHITECTURES))
+def test_reasons_alone_name_the_activation_that_the_kind_has(kind):
+    found = check(without_theory(kind, "tanh", "nobody knows"))
+    assert set(found["reasons"].values()) == {"nobody knows"}
+    assert found["activation"] == predict(spec_of(kind), InitSpec(), 1.0).activation
