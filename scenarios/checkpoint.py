@@ -100,7 +100,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             file.seek(0)
             with np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"is damaged: {' '.join(str(error).split())}") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

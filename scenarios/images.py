@@ -135,7 +135,8 @@ def _from_npz(path: Path) -> tuple[NDArray[np.uint8], ...]:
             if missing:
                 raise _Unusable(f"has no {missing[0]}; an npz needs {', '.join(names)}")
             arrays = [found[name] for name in names]
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        # Encrypted, or compressed in a way that is not known, is a RuntimeError.
         raise _Unusable(f"is damaged: {error}") from None
     for (images, labels), part in zip((arrays[:2], arrays[2:]), ("train", "test"), strict=True):
         if images.dtype != np.uint8 or images.ndim != 3:

@@ -13,6 +13,7 @@ from scenarios.checkpoint import CheckpointError, Keeper, restore, save
 from scenarios.events import frame_event, to_json
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
+from tests.scenarios.spoilt import encrypt
 
 SMALL = {
     "network.hidden_size": 6,
@@ -167,6 +168,9 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
         assert refusal(made, path) == "is no checkpoint, or a torn one"
     path.write_bytes(whole[:200] + b"spoilt!" + whole[207:])
     assert refusal(made, path).startswith("is damaged: ")
+    path.write_bytes(whole)
+    encrypt(path)
+    assert "is encrypted" in refusal(made, path)
     np.savez(path, x=np.zeros(3))
     assert refusal(made, path) == "is no checkpoint"
     path.write_bytes(whole)

@@ -15,6 +15,7 @@ from scenarios.errors import ScenarioError
 from scenarios.runner import Run
 from scenarios.scenario import Scenario, load
 from scenarios.tasks import TASKS
+from tests.scenarios.spoilt import encrypt
 
 TRAIN, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -169,3 +170,6 @@ def test_other_files_that_are_refused(tmp_path: Path) -> None:
     assert refusal(torn).startswith("torn.npz is no IDX file")
     torn.write_bytes(whole[:2000] + b"spoilt" + whole[2006:])
     assert refusal(torn).startswith("is damaged: ")
+    locked = write_npz(tmp_path)
+    encrypt(locked)
+    assert "is encrypted" in refusal(locked)
