@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from scenarios.errors import ScenarioError, nearest_of, printable
 
@@ -19,15 +19,17 @@ SECTIONS = ("network", "init", "task", "training", "run")
 TEXTS = {"name": 100, "title": 200, "question": 2000, "source": 500}
 
 
-def read(file: str, shown: str) -> dict[str, object]:
-    """The TOML file at that path, parsed. Raises ScenarioError, calling the file `shown`."""
+def read(file: str, shown: str, names: Iterable[str] = ()) -> dict[str, object]:
+    """The TOML file at that path, parsed.
+
+    Raises ScenarioError, calling the file `shown`; where it is not there, with the nearest of the
+    catalogue's `names`.
+    """
     try:
         with open(file, "rb") as opened:
             content = opened.read(SIZE_LIMIT + 1)
     except FileNotFoundError:
-        from scenarios import catalogue
-
-        nearest = nearest_of(_stem(file), catalogue.names())
+        nearest = nearest_of(_stem(file), names)
         raise ScenarioError(shown, "no such file", nearest=nearest) from None
     except IsADirectoryError:
         raise ScenarioError(shown, "is a directory, not a scenario file") from None

@@ -178,7 +178,7 @@ def load(
         if names_entry(source):
             return load_entry(shown, overrides, overrides_source=overrides_source, origins=origins)
     file = catalogue.find(source)
-    values, texts = split(read(file, shown), shown)
+    values, texts = split(read(file, shown, catalogue.names()), shown)
     scenario = scenario_of(values, {**named_after(file), **texts}, shown)
     if not overrides:
         return scenario

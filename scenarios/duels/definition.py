@@ -53,7 +53,7 @@ def load_duel(source: str | Path) -> Duel:
     Raises ScenarioError.
     """
     file, shown = DUELS.find(source), str(source)
-    document = read(file, shown)
+    document = read(file, shown, DUELS.names())
     for key, value in document.items():
         if key not in (*_TEXTS, "panels"):
             nearest = nearest_of(key, (*_TEXTS, "panels"))

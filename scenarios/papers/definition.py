@@ -175,7 +175,7 @@ def load_entry(
 def _read(source: str | Path) -> tuple[Layout, dict[str, str]]:
     """A set's file and its texts."""
     file, shown = catalogue.find(source), str(source)
-    layout = Layout(reader.read(file, shown), shown)
+    layout = Layout(reader.read(file, shown, catalogue.names()), shown)
     texts = {**reader.named_after(file), **layout.texts}
     if shown in catalogue.names() and "name" not in layout.texts:
         texts["name"] = shown

@@ -124,7 +124,7 @@ def load_sweep(
     field that an axis varies they give its values instead, one or an array. Raises ScenarioError.
     """
     file, shown = catalogue.find(source), str(source)
-    document = reader.read(file, shown)
+    document = reader.read(file, shown, catalogue.names())
     changes = dict(overrides or {})
     own = {key: document[key] for key in _OWN if key in document}
     origins = dict.fromkeys(own, shown)

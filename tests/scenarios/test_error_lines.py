@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from scenarios.duels.definition import load_duel
 from scenarios.errors import ScenarioError, nearest_of, printable, quoted
+from scenarios.papers.definition import load_set
 from scenarios.scenario import load, parse_assignment
+from scenarios.sweeps.definition import load_sweep
 
 ACTIVATIONS = "sigmoid, tanh, relu, leaky_relu, elu, selu, gelu, silu, softplus, linear"
 BASE = '[network]\nkind = "{kind}"\n'
@@ -256,6 +260,24 @@ def test_a_path_gets_the_nearest_name_too() -> None:
         ScenarioError, match=r"^rnn-rleu\.toml: no such file; did you mean rnn-relu"
     ):
         load("rnn-rleu.toml")
+
+
+@pytest.mark.parametrize(
+    ("read", "missing", "nearest"),
+    [
+        (load_sweep, "mlp-tanh-dept.toml", "mlp-tanh-depth"),
+        (load_sweep, "chain-sigmod.toml", None),
+        (load_duel, "recurrent-rleu.toml", "recurrent-relu"),
+        (load_duel, "indrnn-dep.toml", None),
+        (load_set, "li-2018-ading.toml", "li-2018-adding"),
+    ],
+)
+def test_the_nearest_is_of_the_same_catalogue(
+    read: Callable[[str], object], missing: str, nearest: str | None
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read(missing)
+    assert (caught.value.allowed, caught.value.nearest) == ("no such file", nearest)
 
 
 @pytest.mark.parametrize(
