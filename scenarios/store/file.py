@@ -44,7 +44,8 @@ def open_file(
 def read_file(
     path: Path, timeout: float, *, check: bool = True
 ) -> tuple[sqlite3.Connection, Path | None]:
-    """The same for reading: nothing is made, and a write-protected file or folder will do.
+    """The same for reading: no file is made where there is none, and what is write-protected will
+    do unless it is damaged or has to be brought up to date.
 
     Raises StoreError.
     """

@@ -89,10 +89,8 @@ class Recording:
             self._store.be_patient(0.0)
 
     def _waiting_bytes(self) -> int:
-        """Roughly: a frame has up to six arrays of one shape, and small change."""
-        if not self._waiting:
-            return 0
-        return len(self._waiting) * (2048 + 6 * self._waiting[-1].log10_grad_h.nbytes)
+        """Roughly: frames of a run are alike."""
+        return len(self._waiting) * (2048 + self._waiting[-1].nbytes) if self._waiting else 0
 
     def _give_up(self, error: StoreError) -> None:
         self.complete = False

@@ -553,9 +553,11 @@ def test_a_store_locked_from_the_beginning_gets_it_all_at_the_end(path: Path) ->
 def test_a_full_disk_costs_nothing_that_was_stored(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Room for two frames of this size.
-    monkeypatch.setattr("scenarios.store.recording._MOST_WAITING", 2 * (2048 + 6 * 6 * 100 * 8))
     lines: list[str] = []
+    run = small_run("indrnn-deep", **{"training.steps": 12})
+    # Room for two frames of this size.
+    room = 2 * (2048 + next(run.frames()).nbytes)
+    monkeypatch.setattr("scenarios.store.recording._MOST_WAITING", room)
     run = small_run("indrnn-deep", **{"training.steps": 12})
     with Store.open(path) as store:
         recording = Recording(store, run, lines.append)
