@@ -91,7 +91,7 @@ def memory_limit(total: int) -> int | None:
     try:
         share = text.removesuffix("%")
         limit = int(total * float(share) / 100) if share != text else int(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         limit = -1
     if limit < 0:
         raise DeviceError(

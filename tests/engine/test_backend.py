@@ -271,7 +271,7 @@ def test_numbers_come_in_one_copy_that_is_waited_for(fake_cupy, monkeypatch):
     assert len(cupy.under_way) == len(cupy.waited) == 2
 
 
-@pytest.mark.parametrize("said", ["much", "-1", "50 percent"])
+@pytest.mark.parametrize("said", ["much", "-1", "50 percent", "inf%"])
 def test_a_limit_that_is_none(fake_cupy, monkeypatch, said):
     monkeypatch.setenv("CUPY_GPU_MEMORY_LIMIT", said)
     fake_cupy(WORKING)
