@@ -8,56 +8,79 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from scenarios.threads import cores, use_threads
+from scenarios.threads import cores, leave_one_core, use_threads
 
 
 def serving(module: str) -> str:
-    """A program that runs `serve(connection)` of a module."""
+    """A program that runs a module's `serve`, on a connection and what arguments there are."""
     # Imported by name, so that what it sends back unpickles as this package's own classes.
     return (
         "import sys; from multiprocessing.connection import Connection; "
-        f"from {module} import serve; serve(Connection(int(sys.argv[1])))"
+        f"from {module} import serve; serve(Connection(int(sys.argv[1])), *sys.argv[2:])"
     )
 
 
 class Process:
     """A process that runs a program; the program's first argument and `connection` are connected.
 
-    Its libraries use so many `threads`; with `gpu`, it sees that one alone. Its standard input
-    closes when this process ends, however that ends: `settle_in` makes it end then, too.
+    Its libraries use so many `threads`, None for as many as leave one core free; with `gpu`, it
+    sees that one alone; in a `session` of its own, it does not hear the terminal's signals. Its
+    standard input closes when this process ends, however that ends: `settle_in` makes it end then,
+    too.
     """
 
-    def __init__(self, program: str, gpu: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        program: str,
+        *arguments: str,
+        gpu: int | None = None,
+        threads: int | None = 1,
+        session: bool = False,
+    ) -> None:
         near, far = socket.socketpair()
         environment = dict(os.environ)
-        use_threads(environment, threads)
+        if threads is None:
+            leave_one_core(environment)
+        else:
+            use_threads(environment, threads)
         if gpu is not None:
             _show_one_gpu(environment, gpu)
         # -P keeps the current folder off the path.
         with far:
             self._popen = subprocess.Popen(
-                [sys.executable, "-P", "-c", program, str(far.fileno())],
+                [sys.executable, "-P", "-c", program, str(far.fileno()), *arguments],
                 pass_fds=[far.fileno()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=session,
                 env=environment,
             )
         self.connection = Connection(near.detach())
 
-    def end(self) -> str:
-        """Kill it if it lives, and return in words how it ended."""
+    def end(self, patience: float | None = 0.0) -> int:
+        """Kill it if it lives, and return its exit code, -N where signal N ended it.
+
+        It has `patience` seconds to end by itself, None for as long as it takes.
+        """
         self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(patience)
         self._popen.kill()
         assert self._popen.stdin is not None
         self._popen.stdin.close()
-        code = self._popen.wait()
-        if code >= 0:
-            return f"exit code {code}"
-        name = signal.Signals(-code).name
-        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+        return self._popen.wait()
+
+
+def ending(code: int) -> str:
+    """What ended a process of that exit code."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name
 
 
 def settle_in() -> None:

@@ -8,11 +8,6 @@ asks: a slow screen slows nothing and fills no queue.
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,8 +30,8 @@ from scenarios.messages import Pending as Pending
 from scenarios.messages import Predicted as Predicted
 from scenarios.messages import Started as Started
 from scenarios.messages import Weights as Weights
+from scenarios.processes import Process, ending, serving
 from scenarios.store.keeping import Keeping
-from scenarios.threads import leave_one_core
 
 if TYPE_CHECKING:
     from engine.frame import Frame
@@ -48,10 +43,7 @@ if TYPE_CHECKING:
 #: Frames kept for a reader that does not ask for them, and what they may take together.
 _PENDING_FRAMES, _PENDING_BYTES = 256, 2 * 2**20
 
-_ENGINE_PROCESS = (
-    "import sys; from multiprocessing.connection import Connection; "
-    "from scenarios.worker import serve; serve(Connection(int(sys.argv[1])), *sys.argv[2:])"
-)
+_ENGINE_PROCESS = serving("scenarios.worker")
 
 #: Seconds that the engine may write to the store between two commands, and while it is left.
 _WRITING, _FAREWELL = 0.02, 1.0
@@ -79,7 +71,7 @@ class Worker:
         self._accepted = True
         self._ever_accepted = False
         self._pulled = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._connection = self._open()
 
     def _open(self) -> Connection:
@@ -87,21 +79,8 @@ class Worker:
             ours, theirs = Pipe()
             threading.Thread(target=serve, args=(theirs, *self._store), daemon=True).start()
             return ours
-        near, far = socket.socketpair()
-        environment = dict(os.environ)
-        leave_one_core(environment)
-        # -P keeps the current folder off the path; a session of its own, the terminal's signals.
-        with far:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _ENGINE_PROCESS, str(far.fileno()), *self._store],
-                pass_fds=[far.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                env=environment,
-            )
-        return Connection(near.detach())
+        self._process = Process(_ENGINE_PROCESS, *self._store, threads=None, session=True)
+        return self._process.connection
 
     def fileno(self) -> int:
         """A descriptor that is readable when `poll` has something. Changes after a failure."""
@@ -173,7 +152,6 @@ class Worker:
         late = time.monotonic() - self._asked_at > _GRACE
         if not self._accepted and self._ever_accepted and late and self._process is not None:
             # A step of many seconds is under way: what it computes is not wanted any more.
-            self._process.kill()
             self._reopen()
             self._send(self._request)
         if not self._pulled:
@@ -190,10 +168,7 @@ class Worker:
         self.leave()
         if self._process is not None:
             # It ends by itself, after the step it is at, and stores what is to be kept.
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_FAREWELL if self._store else 0.0)
-            self._process.kill()
-            self._process.wait()
+            self._process.end(_FAREWELL if self._store else 0.0)
 
     def _send(self, command: tuple[Any, ...]) -> None:
         try:
@@ -205,17 +180,14 @@ class Worker:
     def _reopen(self) -> None:
         self._connection.close()
         if self._process is not None:
-            self._process.wait()
+            self._process.end()
         self._pulled = self._ever_accepted = False
         self._connection = self._open()
 
     def _obituary(self) -> str:
-        code = self._process.wait() if self._process is not None else 0
-        if code >= 0:
-            return f"the engine process ended with code {code}; change a setting to start another"
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the engine process was ended by {name}{hint}; change a setting to start another"
+        code = 0 if self._process is None else self._process.end(patience=None)
+        ended = f"ended with code {code}" if code >= 0 else f"was ended by {ending(code)}"
+        return f"the engine process {ended}; change a setting to start another"
 
 
 class _Server:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import EngineError
 from scenarios.failures import describe
-from scenarios.processes import Process, serving, settle_in
+from scenarios.processes import Process, ending, serving, settle_in
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,7 +31,7 @@ def in_child(threads: int, function: Callable[..., _Result], *arguments: object)
         done: bool
         done, result = process.connection.recv()
     except (EOFError, OSError):
-        raise ChildError(f"its process was ended by {process.end()}") from None
+        raise ChildError(f"its process was ended by {ending(process.end())}") from None
     finally:
         process.end()
     if not done:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenarios.processes import Process, serving, settle_in
+from scenarios.processes import Process, ending, serving, settle_in
 
 if TYPE_CHECKING:
     from scenarios.papers.definition import PaperSet
@@ -51,7 +51,7 @@ def beside(
                     _tell(connection, None)
             while waiting and len(running) < workers:
                 index = waiting.popleft()
-                process = Process(_WORKER, index % gpus if gpus else None)
+                process = Process(_WORKER, gpu=index % gpus if gpus else None)
                 running[process.connection] = (index, process)
                 job = (paper_set, paper_set.entries[index], store, fresh)
                 _tell(process.connection, job)
@@ -62,7 +62,7 @@ def beside(
                     found: Tally | str | None = ready.recv()
                 except (EOFError, OSError):
                     del running[ready]
-                    yield index, f"its process was ended by {process.end()}"
+                    yield index, f"its process was ended by {ending(process.end())}"
                     continue
                 if found is None:
                     del running[ready]

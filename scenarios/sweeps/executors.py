@@ -9,7 +9,7 @@ from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Protocol
 
-from scenarios.processes import Process, serving, settle_in, workers_for
+from scenarios.processes import Process, ending, serving, settle_in, workers_for
 
 if TYPE_CHECKING:
     from scenarios.cells import CellResult
@@ -180,12 +180,12 @@ class LocalProcesses:
     def _bury(self, connection: Connection) -> list[CellResult]:
         """A process died: what it was at is tried again, in halves; a lone cell not for ever."""
         process = self._processes.pop(connection)
-        ending = process.end()
+        ended_by = ending(process.end())
         batch, deaths = process.batch, process.deaths + 1
         if not process.started:
             self._stillborn += 1
             if self._stillborn >= _MOST_STILLBORN:
-                raise ExecutorError(f"worker processes do not start: {ending}")
+                raise ExecutorError(f"worker processes do not start: {ended_by}")
             deaths = process.deaths
         if batch is None:
             return []
@@ -198,14 +198,14 @@ class LocalProcesses:
         if deaths <= _MOST_DEATHS:
             self._waiting.appendleft((batch, deaths))
             return []
-        return batch.failed(f"its process was ended every time, last by {ending}")
+        return batch.failed(f"its process was ended every time, last by {ended_by}")
 
 
 class _Process(Process):
     """One process: what it is at, and how often that has ended a process before."""
 
     def __init__(self, number: int, gpu: int | None) -> None:
-        super().__init__(_WORKER, gpu)
+        super().__init__(_WORKER, gpu=gpu)
         self.number = number
         self.started = False
         self.batch: Batch | None = None
