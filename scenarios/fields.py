@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
@@ -13,129 +11,14 @@ from engine.initialisers import INITIALISERS
 from engine.normalisation import NORMALISATIONS
 from engine.optimizers import OPTIMIZERS
 from engine.registry import Named
+from scenarios.field import Field, choice, number, whole
 from scenarios.schedules import SCHEDULES
 from scenarios.tasks import TASKS
-
-Value: TypeAlias = bool | int | float | str
 
 KIND, SCHEME, TASK = "network.kind", "init.scheme", "task.name"
 SCHEDULE = "training.schedule"
 #: The keys that decide which other keys fit.
 SELECTORS = (KIND, SCHEME, TASK, SCHEDULE)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key of a scenario.
-
-    Attributes:
-        key: dotted, as in network.depth.
-        type: bool, int, float or str.
-        title: a short name for a control.
-        help: one sentence for a tooltip.
-        default: the value where a scenario says nothing; None if it has to be said.
-        recurrent_default: the same for recurrent kinds, where it differs.
-        minimum, maximum: the range, both ends allowed.
-        choices: the names on offer, each with what a picker says of it; asked anew every
-            time, so that a registry can grow. A str without them is free text.
-        pattern: what is allowed beside the choices, a regular expression.
-        also: the same in words.
-        needs: the only values of a selector that read the key, None if all do.
-        scale: whether a control adds its step ("linear") or multiplies by it ("log").
-        step: that step, None for choices and switches.
-    """
-
-    key: str
-    type: type[bool] | type[int] | type[float] | type[str]
-    title: str
-    help: str
-    default: Value | None = None
-    recurrent_default: Value | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: Callable[[], Mapping[str, str]] | None = None
-    pattern: str | None = None
-    also: str | None = None
-    needs: tuple[str, tuple[str, ...]] | None = None
-    scale: str = "linear"
-    step: float | None = None
-
-    @property
-    def section(self) -> str:
-        """The table the key stands in."""
-        return self.key.partition(".")[0]
-
-    @property
-    def attribute(self) -> str:
-        """The key within its table."""
-        return self.key.partition(".")[2]
-
-
-def _whole(
-    key: str,
-    title: str,
-    help: str,
-    default: int,
-    minimum: int,
-    maximum: int,
-    *,
-    recurrent_default: int | None = None,
-    needs: tuple[str, tuple[str, ...]] | None = None,
-    scale: str = "log",
-    step: float = 2.0,
-) -> Field:
-    return Field(
-        key,
-        int,
-        title,
-        help,
-        default,
-        recurrent_default,
-        minimum,
-        maximum,
-        needs=needs,
-        scale=scale,
-        step=step,
-    )
-
-
-def _number(
-    key: str,
-    title: str,
-    help: str,
-    default: float,
-    maximum: float,
-    *,
-    needs: tuple[str, tuple[str, ...]] | None = None,
-    scale: str = "linear",
-    step: float = 0.05,
-) -> Field:
-    return Field(
-        key,
-        float,
-        title,
-        help,
-        default,
-        None,
-        0.0,
-        maximum,
-        needs=needs,
-        scale=scale,
-        step=step,
-    )
-
-
-def _choice(
-    key: str,
-    title: str,
-    help: str,
-    default: str | None,
-    choices: Callable[[], Mapping[str, str]],
-    *,
-    pattern: str | None = None,
-    also: str | None = None,
-) -> Field:
-    return Field(key, str, title, help, default, choices=choices, pattern=pattern, also=also)
 
 
 def _titled(registry: Mapping[str, Named]) -> dict[str, str]:
@@ -144,21 +27,21 @@ def _titled(registry: Mapping[str, Named]) -> dict[str, str]:
 
 
 _DECLARED = (
-    _choice(
+    choice(
         KIND,
         "architecture",
         "The kind of network: what a layer computes and where it passes its output on.",
         None,
         lambda: _titled(ARCHITECTURES),
     ),
-    _choice(
+    choice(
         "network.activation",
         "activation",
         "The function phi after every layer; the gradient is multiplied by its slope at each hop.",
         "tanh",
         lambda: _titled(ACTIVATIONS),
     ),
-    _whole(
+    whole(
         "network.depth",
         "depth",
         "How many layers are stacked.",
@@ -168,8 +51,8 @@ _DECLARED = (
         recurrent_default=1,
         step=1.25,
     ),
-    _whole("network.hidden_size", "width", "Units, or channels, in every layer.", 64, 1, 65_536),
-    _whole(
+    whole("network.hidden_size", "width", "Units, or channels, in every layer.", 64, 1, 65_536),
+    whole(
         "network.kernel_size",
         "kernel size",
         "Height and width of the convolution's filter, in pixels.",
@@ -179,14 +62,14 @@ _DECLARED = (
         scale="linear",
         step=1,
     ),
-    _choice(
+    choice(
         "network.padding",
         "padding",
         "What lies beyond the image's edge: zeros, or the opposite edge (circular).",
         "zero",
         lambda: {"zero": "zeros", "circular": "the opposite edge"},
     ),
-    _choice(
+    choice(
         "network.convolution",
         "convolution",
         "The algorithm: im2col, Winograd's (a quarter of the products, for 3x3 kernels), or by "
@@ -211,14 +94,14 @@ _DECLARED = (
         "Lets every layer read the input and the outputs of all layers below, side by side.",
         False,
     ),
-    _choice(
+    choice(
         "network.norm",
         "normalisation",
         "Normalises what the input weights give: over each sample (layer) or over the batch.",
         "none",
         lambda: {"none": "no normalisation"} | _titled(NORMALISATIONS),
     ),
-    _number(
+    number(
         "network.recurrent_bound",
         "recurrent bound",
         "As drawn and after every update |u|^T is cut back to this; 0 leaves u free; the paper: 2.",
@@ -226,28 +109,28 @@ _DECLARED = (
         1e6,
         step=0.25,
     ),
-    _choice(
+    choice(
         SCHEME,
         "initialiser",
         "How the weights that a gradient crosses at every hop are drawn.",
         "gaussian",
         lambda: _titled(INITIALISERS),
     ),
-    _number(
+    number(
         "init.weight_scale",
         "weight scale",
         "The gain sigma_w of the weights; gaussian draws N(0, weight_scale^2 / fan_in).",
         1.0,
         1e6,
     ),
-    _number(
+    number(
         "init.bias_scale",
         "bias scale",
         "The standard deviation sigma_b of the biases.",
         0.0,
         1e6,
     ),
-    _number(
+    number(
         "init.recurrent_scale",
         "recurrent scale",
         "The gain of the weights from one time step to the next.",
@@ -265,7 +148,7 @@ _DECLARED = (
         needs=(SCHEME, ("recurrent_range",)),
         step=0.05,
     ),
-    _number(
+    number(
         "init.recurrent_upper",
         "recurrent upper",
         "Over the whole sequence, u multiplies by at most this: |u|^T stays below it.",
@@ -285,7 +168,7 @@ _DECLARED = (
         maximum=100.0,
         step=0.5,
     ),
-    _choice(
+    choice(
         TASK,
         "task",
         "Where inputs and targets come from.",
@@ -306,7 +189,7 @@ _DECLARED = (
         "Whether all images have their pixels in one and the same random order.",
         False,
     ),
-    _whole(
+    whole(
         "task.time_steps",
         "time steps",
         "The length T of the input sequence: how far back the gradient has to reach.",
@@ -315,9 +198,9 @@ _DECLARED = (
         1_000_000,
         step=1.25,
     ),
-    _whole("task.batch_size", "batch size", "Examples in one batch.", 32, 1, 65_536),
-    _whole("task.input_size", "input size", "Numbers in one input.", 64, 1, 65_536),
-    _whole(
+    whole("task.batch_size", "batch size", "Examples in one batch.", 32, 1, 65_536),
+    whole("task.input_size", "input size", "Numbers in one input.", 64, 1, 65_536),
+    whole(
         "task.image_size",
         "image size",
         "Height and width of an input image, in pixels.",
@@ -325,8 +208,8 @@ _DECLARED = (
         1,
         1_024,
     ),
-    _whole("task.image_channels", "image channels", "Channels of an input image.", 3, 1, 4_096),
-    _whole(
+    whole("task.image_channels", "image channels", "Channels of an input image.", 3, 1, 4_096),
+    whole(
         "training.steps",
         "training steps",
         "Updates to make; 0 looks at the network as initialised and stops.",
@@ -334,14 +217,14 @@ _DECLARED = (
         0,
         10_000_000,
     ),
-    _choice(
+    choice(
         "training.optimizer",
         "optimizer",
         "How a gradient becomes an update.",
         "sgd",
         lambda: _titled(OPTIMIZERS),
     ),
-    _number(
+    number(
         "training.learning_rate",
         "learning rate",
         "The size of an update.",
@@ -350,7 +233,7 @@ _DECLARED = (
         scale="log",
         step=2.0,
     ),
-    _number(
+    number(
         "training.clip_norm",
         "clip norm",
         "Gradients of a larger norm are scaled down to it before an update; 0 turns this off.",
@@ -358,7 +241,7 @@ _DECLARED = (
         1e6,
         step=0.5,
     ),
-    _number(
+    number(
         "training.clip_value",
         "clip value",
         "No entry of a gradient counts for more than this, either way; 0 turns this off.",
@@ -366,14 +249,14 @@ _DECLARED = (
         1e6,
         step=0.5,
     ),
-    _choice(
+    choice(
         SCHEDULE,
         "schedule",
         "How the learning rate falls: never, every so many steps, along a cosine, or when stuck.",
         "constant",
         lambda: _titled(SCHEDULES),
     ),
-    _whole(
+    whole(
         "training.schedule_steps",
         "schedule steps",
         "Updates from one fall to the next; on a plateau, those whose mean loss has to improve.",
@@ -393,7 +276,7 @@ _DECLARED = (
         needs=(SCHEDULE, ("step", "plateau")),
         step=0.05,
     ),
-    _whole(
+    whole(
         "training.evaluate_every",
         "evaluate every",
         "Steps between two looks at examples that are never trained on; 0 never looks.",
@@ -401,7 +284,7 @@ _DECLARED = (
         0,
         10_000_000,
     ),
-    _whole(
+    whole(
         "run.seed",
         "seed",
         "Fixes every random draw: the same seed gives the same run.",
@@ -411,14 +294,14 @@ _DECLARED = (
         scale="linear",
         step=1,
     ),
-    _choice(
+    choice(
         "run.dtype",
         "precision",
         "The floating-point type everything is computed in.",
         "float32",
         lambda: {"float32": "single precision", "float64": "double precision"},
     ),
-    _choice(
+    choice(
         "run.device",
         "device",
         "Where to compute; auto takes a GPU if one works, else the CPU.",

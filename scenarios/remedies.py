@@ -21,7 +21,7 @@ from scenarios.schema import misfit
 if TYPE_CHECKING:
     from engine.activations import Activation
     from engine.frame import Frame
-    from scenarios.fields import Value
+    from scenarios.field import Value
     from scenarios.scenario import Scenario
 
 Changes: TypeAlias = "dict[str, Value]"

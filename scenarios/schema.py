@@ -12,7 +12,8 @@ from engine.architectures import ARCHITECTURES, Architecture
 from engine.convolution import CONVOLUTIONS, fits
 from engine.initialisers import INITIALISERS
 from scenarios.errors import ScenarioError, nearest_of
-from scenarios.fields import FIELDS, KIND, SCHEDULE, SCHEME, SELECTORS, TASK, Field, Value
+from scenarios.field import Field, Value
+from scenarios.fields import FIELDS, KIND, SCHEDULE, SCHEME, SELECTORS, TASK
 from scenarios.tasks import TASKS
 
 #: Characters of free text: what file systems allow for a path, and no more.

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from scenarios.schema import choices_for
 
 if TYPE_CHECKING:
-    from scenarios.fields import Field
+    from scenarios.field import Field
 
 
 def choices_with_titles(kind: str, field: Field) -> list[tuple[str, str]]:

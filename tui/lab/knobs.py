@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
-from scenarios.fields import KIND, SCHEDULE, SCHEME, TASK, Field
+from scenarios.field import Field
+from scenarios.fields import KIND, SCHEDULE, SCHEME, TASK
 from scenarios.schema import choices_for, fields_for
 
 if TYPE_CHECKING:
-    from scenarios.fields import Value
+    from scenarios.field import Value
     from scenarios.scenario import Scenario
 
 STEPS, DEVICE = "training.steps", "run.device"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError, nearest_of
-from scenarios.fields import Field
+from scenarios.field import Field
 from scenarios.schema import FIELDS
 from tui.lab.knobs import STEPS, Knob, parsed, stepped
 from tui.map.setup import Setup, fields_of, setup_of, sources
@@ -16,7 +16,7 @@ from tui.plot_diagram import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scenarios.fields import Value
+    from scenarios.field import Value
     from scenarios.scenario import Scenario
 
 SOURCE = "map.source"

@@ -14,7 +14,7 @@ from tui.lab.knobs import DEVICE, STEPS, knobs_of
 from tui.map.side import COLUMNS, LISTED, ROWS, Side, side_around, side_of
 
 if TYPE_CHECKING:
-    from scenarios.fields import Field
+    from scenarios.field import Field
     from scenarios.scenario import Scenario
 
 #: The source that is the Lab's scenario, as opposed to a sweep of the catalogue.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scenarios.fields import Field, Value
+from scenarios.field import Field, Value
 from scenarios.schema import FIELDS, choices_for
 
 if TYPE_CHECKING:
