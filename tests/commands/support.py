@@ -55,3 +55,18 @@ def nablascope(
         timeout=timeout,
         check=False,
     )
+
+
+def with_full_disk(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it with a stdout that no byte can be written to."""
+    with open("/dev/full", "w") as full:
+        return subprocess.run(
+            [script(), *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            cwd="/",
+            timeout=60,
+            check=False,
+        )

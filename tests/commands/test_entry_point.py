@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from scenarios import catalogue
-from tests.commands.support import environment, nablascope, script
+from tests.commands.support import environment, nablascope, script, with_full_disk
 
 QUICK = ("--device", "cpu", "--steps", "2")
 
@@ -155,16 +155,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["list", "show chain-relu", "run chain-relu --device cpu"])
 def test_a_full_disk_under_stdout_is_one_line(command: str) -> None:
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [script(), *command.split()],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-            timeout=60,
-            check=False,
-        )
+    done = with_full_disk(*command.split())
     assert done.returncode == 1
     assert done.stderr == "stdout: cannot be written: no space left on device\n"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.support import environment, nablascope, script
+from tests.commands.support import environment, nablascope, script, with_full_disk
 from tests.scenarios.paper_sets import written
 from tests.scenarios.test_images import write_npz
 
@@ -189,6 +189,16 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
         begun = db.execute("SELECT min(step) FROM frames GROUP BY run_id ORDER BY run_id")
         first, second = (step for (step,) in begun)
     assert first == 0 and second >= 19
+
+
+def test_a_full_disk_under_stdout_leaves_the_entries(tmp_path: Path) -> None:
+    store = tmp_path / "runs.sqlite"
+    options = ("--only", "T=7", "--device", "cpu", "--workers", "1", "--store", str(store))
+    done = with_full_disk("reproduce", str(written(tmp_path)), *options)
+
+    line = "stdout: cannot be written: no space left on device\n"
+    assert (done.returncode, done.stderr) == (1, line)
+    assert len(frames(store, "small/T=7/learns")) == 41
 
 
 #: Killed without a word after the frame of step 25, with a checkpoint every third frame or so.

@@ -18,7 +18,7 @@ import pexpect
 import psutil
 import pytest
 
-from tests.commands.support import environment, nablascope, script
+from tests.commands.support import environment, nablascope, script, with_full_disk
 
 #: How often a sweep is killed; the long test asks for hundreds.
 KILLS = int(os.environ.get("NABLASCOPE_KILLS", "6"))
@@ -184,6 +184,21 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     with sqlite3.connect(store) as db:
         (stored,) = db.execute("SELECT count(*) FROM cells").fetchone()
     assert stored == done[-1]["cells"] == len(done) - 2 < done[0]["cells"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_under_stdout_leaves_the_cells(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    store, file = tmp_path / "runs.sqlite", tmp_path / "cells.csv"
+    kept = ("--store", str(store), "--export", str(file))
+    done = with_full_disk("sweep", "rnn-tanh-time", *SMALL, *kept, *options)
+
+    line = "stdout: cannot be written: no space left on device\n"
+    assert (done.returncode, done.stderr) == (1, line)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 13
+    with closing(sqlite3.connect(store)) as db:
+        assert db.execute("SELECT count(*) FROM cells").fetchone() == (12,)
 
 
 def limited() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scenarios.events import (
@@ -16,13 +15,12 @@ from scenarios.events import (
     theory_decades,
     to_json,
 )
+from tui.commands.base_report import BaseReport
 from tui.commands.console import (
     PICTURE_COLOURS,
-    UNWRITABLE,
     VERDICT_STYLES,
     is_live,
     paragraph,
-    silence_stdout,
     speaks_unicode,
     styled,
     width,
@@ -41,22 +39,19 @@ if TYPE_CHECKING:
 _MOST_LINES = 12
 
 
-class Report:
+class Report(BaseReport):
     """Keeps the frames that matter and shows nothing.
 
     Attributes:
         first, last: the first and the latest frame, None before there is one.
         spectrum: the singular values asked for, or why there are none.
-        unread: whether whoever read the output has gone away.
-        unwritten: why the output could not be written; nobody reads it then either.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.first: Frame | None = None
         self.last: Frame | None = None
         self.spectrum: JacobianSpectrum | str | None = None
-        self.unread = False
-        self.unwritten: OSError | None = None
 
     def start(self, run: Run) -> None:
         """The run is ready to go."""
@@ -78,9 +73,6 @@ class Report:
         self.spectrum = found
         self._say(lambda: self.show_jacobian(found))
 
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
     def show_jacobian(self, found: JacobianSpectrum | str) -> None:
         """What is printed for the singular values at once."""
 
@@ -92,21 +84,6 @@ class Report:
 
     def show_end(self, run: Run, interrupted: bool) -> None:
         """What is printed after the last frame."""
-
-    def _say(self, show: Callable[[], None]) -> None:
-        if self.unread:
-            return
-        try:
-            show()
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self.unread = True
-            silence_stdout()
-        except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-            self.unread, self.unwritten = True, error
-            silence_stdout()
 
 
 class JsonReport(Report):

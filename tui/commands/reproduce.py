@@ -95,6 +95,8 @@ def _run(
             report.close()
         interrupted = (cut or interrupt.asked) and report.missing
         report.end(interrupted=interrupted)
+    if report.unwritten is not None:
+        raise report.unwritten
     if not args.json and not args.quiet:
         if store is not None:
             write(styled(f"stored in {store.path}", "dim"))

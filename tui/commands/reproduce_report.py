@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from scenarios.papers.events import end_event, entry_event, start_event
 from scenarios.papers.pace import Pace
 from scenarios.papers.results import Comparison, Result, comparisons, results_of
 from scenarios.tasks import TASKS
+from tui.commands.base_report import BaseReport
 from tui.commands.console import (
     is_live,
     paragraph,
-    silence_stdout,
     styled,
     width,
     write,
@@ -31,16 +31,12 @@ if TYPE_CHECKING:
     from scenarios.papers.tally import Tally
 
 
-class SetReport:
-    """Counts what has ended and shows nothing.
-
-    Attributes:
-        unread: whether whoever read the output has gone away.
-    """
+class SetReport(BaseReport):
+    """Counts what has ended and shows nothing."""
 
     def __init__(self, run: SetRun) -> None:
+        super().__init__()
         self.run = run
-        self.unread = False
         self._ended: set[int] = set()
 
     @property
@@ -82,9 +78,6 @@ class SetReport:
         self.close()
         self._say(lambda: self.show_end(interrupted))
 
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
     def show_start(self) -> None:
         """What is printed before the first entry."""
 
@@ -96,16 +89,6 @@ class SetReport:
 
     def show_end(self, interrupted: bool) -> None:
         """What is printed at the end."""
-
-    def _say(self, show: Callable[[], None]) -> None:
-        if self.unread:
-            return
-        try:
-            show()
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self.unread = True
-            silence_stdout()
 
 
 class JsonSetReport(SetReport):
@@ -125,7 +108,7 @@ class JsonSetReport(SetReport):
     def _write(event: dict[str, object]) -> None:
         from scenarios.events import to_json
 
-        print(to_json(event), flush=True)
+        print(to_json(event))
 
 
 class TextSetReport(SetReport):

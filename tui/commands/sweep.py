@@ -139,6 +139,8 @@ def _run(
         report.end(interrupted=interrupted)
     if target is not None and store is not None and not _exported(args, store, run, target, form):
         return 1
+    if report.unwritten is not None:
+        raise report.unwritten
     if not args.json and not args.quiet:
         _say_where(kept if report.done > report.failed else None, run, args.export)
     return 130 if interrupted else 1 if report.failed else 0

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from scenarios.sweeps.diagram import Diagram, theory_line
 from tui.colours import Colours
+from tui.commands.base_report import BaseReport
 from tui.commands.console import (
     is_live,
     paragraph,
-    silence_stdout,
     speaks_unicode,
     styled,
     width,
@@ -35,20 +35,19 @@ _MOST_PANELS = 8
 _MOST_ERRORS = 5
 
 
-class SweepReport:
+class SweepReport(BaseReport):
     """Counts cells and shows nothing.
 
     Attributes:
         diagram: what the cells have shown so far.
         done, stored, failed: how many cells are there, were there before, and failed.
-        unread: whether whoever read the output has gone away.
     """
 
     def __init__(self, sweep: Sweep) -> None:
+        super().__init__()
         self.sweep = sweep
         self.diagram = Diagram(sweep)
         self.done = self.stored = self.failed = 0
-        self.unread = False
 
     def start(self, executor: Executor) -> None:
         """The sweep is about to begin."""
@@ -67,9 +66,6 @@ class SweepReport:
         self.close()
         self._say(lambda: self.show_end(interrupted))
 
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
     def show_start(self, executor: Executor) -> None:
         """What is printed before the first cell."""
 
@@ -78,15 +74,6 @@ class SweepReport:
 
     def show_end(self, interrupted: bool) -> None:
         """What is printed after the last cell."""
-
-    def _say(self, show: Callable[[], None]) -> None:
-        if self.unread:
-            return
-        try:
-            show()
-        except BrokenPipeError:
-            self.unread = True
-            silence_stdout()
 
 
 class JsonSweepReport(SweepReport):
@@ -112,7 +99,7 @@ class JsonSweepReport(SweepReport):
     def _write(event: Event) -> None:
         from scenarios.events import to_json
 
-        print(to_json(event), flush=True)
+        print(to_json(event))
 
 
 class TextSweepReport(SweepReport):
