@@ -62,6 +62,11 @@ def minus(one: float, other: float) -> float:
     return -math.inf if one == -math.inf else one - other
 
 
+def log10_of(value: float) -> float:
+    """log10 of a size; -inf where there is none."""
+    return -math.inf if value <= 0.0 else math.log10(value)
+
+
 def part(after: Iterable[float], before: Iterable[float]) -> float:
     """What one part of every hop did in all, in decades, over the hops to which anything came."""
     pairs = ((float(one), float(other)) for one, other in zip(after, before, strict=True))

@@ -6,7 +6,7 @@ import math
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import activation_title, first_frame, small
+from scenarios.lesson.runs import activation_title, first_frame, log10_of, small
 
 
 def _compute(settings: Settings) -> Reading:
@@ -24,7 +24,7 @@ def _compute(settings: Settings) -> Reading:
     )
     _, frame = first_frame(scenario)
     sizes = [float(size) for size in frame.activation_rms[:, 0]]
-    logs = [math.log10(size) if size > 0.0 else -math.inf for size in sizes]
+    logs = [log10_of(size) for size in sizes]
     zeros = float(frame.zero_fraction[:, 0].mean())
     saturated = float(frame.saturated_fraction[:, 0].mean())
     blocks = (

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import fate, first_frame, power, profile, recurrent
+from scenarios.lesson.runs import fate, first_frame, log10_of, power, profile, recurrent
 
 
 def _compute(settings: Settings) -> Reading:
@@ -32,7 +30,7 @@ def _compute(settings: Settings) -> Reading:
     measured = profile(frame)
     opened = 1.0 - float(frame.zero_fraction.mean())
     rows = tuple(
-        (name, f"{value:.5f}", power(_log(value) * hops), fate(_log(value) * hops))
+        (name, f"{value:.5f}", power(log10_of(value) * hops), fate(log10_of(value) * hops))
         for name, value in (("smallest u", smallest), ("median u", median), ("largest u", largest))
     )
     blocks = (
@@ -90,18 +88,14 @@ def _compute(settings: Settings) -> Reading:
         "u": [finite(value) for value in u],
         "decades": finite(measured[0]),
         "share_on": finite(opened),
-        "smallest_u_decades": finite(_log(smallest) * hops),
-        "largest_u_decades": finite(_log(largest) * hops),
+        "smallest_u_decades": finite(log10_of(smallest) * hops),
+        "largest_u_decades": finite(log10_of(largest) * hops),
     }
     return Reading(blocks, numbers, scenario)
 
 
-def _log(value: float) -> float:
-    return math.log10(value) if value > 0.0 else -math.inf
-
-
 def _line(value: float, hops: int) -> list[float]:
-    return [_log(value) * back if back else 0.0 for back in range(hops, -1, -1)]
+    return [log10_of(value) * back if back else 0.0 for back in range(hops, -1, -1)]
 
 
 PAGE = Page(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from scenarios.lesson.blocks import Beside, Chart, Curve, Formula, Plane, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
-from scenarios.lesson.runs import first_frame, power, profile, recurrent
+from scenarios.lesson.runs import first_frame, log10_of, power, profile, recurrent
 
 
 def _compute(settings: Settings) -> Reading:
@@ -41,8 +39,9 @@ def _compute(settings: Settings) -> Reading:
     )
     _, beside = first_frame(gaussian)
     opened = 1.0 - float(first.zero_fraction.mean())
-    per_hop = math.log10(scale) if scale else -math.inf
+    per_hop = log10_of(scale)
     bound = per_hop * hops
+    above, below = (power(log10_of(scale + off) * hops) for off in (0.02, -0.02))
     before, after, other = profile(first), profile(last), profile(beside)
     curves = [
         Curve("IRNN", tuple(before)),
@@ -90,13 +89,13 @@ def _compute(settings: Settings) -> Reading:
             "And I is where U starts, not where it stays. "
             + (
                 f"After {updates} updates the largest |λ| is *{radius:.4f}*, which over {hops} "
-                f"steps can make {power(_log(radius) * hops)}: U is a matrix like page 6's again."
+                f"steps can make {power(log10_of(radius) * hops)}: U is a matrix like page "
+                "6's again."
                 if updates
                 else "Nothing holds it there: turn up the updates, and it becomes a matrix like "
                 "page 6's again."
             )
-            + f" The path is narrow: 0.02 off the scale is {power(_log(scale + 0.02) * hops)} or "
-            f"{power(_log(scale - 0.02) * hops)} over {hops} steps."
+            + f" The path is narrow: 0.02 off the scale is {above} or {below} over {hops} steps."
         ),
         Text(
             "Set the updates to 100 and watch the eigenvalues leave their point. Then set the "
@@ -113,10 +112,6 @@ def _compute(settings: Settings) -> Reading:
         "spectral_radius_after_updates": finite(radius),
     }
     return Reading(blocks, numbers, scenario)
-
-
-def _log(value: float) -> float:
-    return math.log10(value) if value > 0.0 else -math.inf
 
 
 PAGE = Page(

@@ -10,6 +10,7 @@ from scenarios.lesson.runs import (
     activation_title,
     change,
     first_frame,
+    log10_of,
     many,
     part,
     power,
@@ -54,7 +55,7 @@ def _compute(settings: Settings) -> Reading:
             curve, total = found, found[0]
     radius, norm = spectral_radius(u), largest_singular_value(u)
     values = tuple(complex(value) for value in np.linalg.eigvals(u))
-    per_hop = math.log10(radius) if radius else -math.inf
+    per_hop = log10_of(radius)
     straight = [per_hop * back if back else 0.0 for back in range(hops, -1, -1)]
     blocks = (
         Text(

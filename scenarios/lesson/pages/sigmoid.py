@@ -10,6 +10,7 @@ from scenarios.lesson.runs import (
     activation_title,
     factor,
     first_frame,
+    log10_of,
     max_slope,
     minus,
     part,
@@ -48,7 +49,7 @@ def _compute(settings: Settings) -> Reading:
     taken = part(grad_a, grad_h)
     reached = sum(value != -math.inf for value in grad_h)
     formula = f"{steepest:.4g}^{depth}", f"{slope_bound(steepest, depth):.3g}", power(bound)
-    weights = math.log10(weight) if weight else -math.inf
+    weights = log10_of(weight)
     # One weight fewer than slopes: the loss lies right above the last slope.
     most = [
         slope_bound_decades(steepest, slopes) + (weights * (slopes - 1) if slopes > 1 else 0.0)
