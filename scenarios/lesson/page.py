@@ -123,14 +123,14 @@ class Page:
         title: what it says, in a line.
         knobs: what can be changed on it.
         source: paper and section behind it.
-        compute: what it says at some setting of its knobs; called through `read`.
+        read: what it says at some setting of its knobs, computed anew.
     """
 
     name: str
     title: str
     knobs: tuple[Knob, ...]
     source: str
-    compute: Callable[[Settings], Reading]
+    read: Callable[[Settings], Reading]
 
     def settings(self, changes: Mapping[str, object] | None = None, source: str = "") -> Settings:
         """Every knob at its default but for `changes`. Raises ScenarioError."""
@@ -142,10 +142,6 @@ class Page:
                 raise ScenarioError(source, allowed, key=key, nearest=nearest_of(key, known))
             values[key] = known[key].checked(value, source)
         return Settings(values)
-
-    def read(self, settings: Settings) -> Reading:
-        """Compute the page."""
-        return self.compute(settings)
 
 
 def finite(value: float) -> float | None:

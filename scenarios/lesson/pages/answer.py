@@ -56,7 +56,7 @@ def _networks(length: int) -> list[tuple[str, str, Scenario]]:
 _DRAWN = ("CNN, ReLU, gain √2", "RNN, tanh, gain 0.9", "RNN, ReLU, gain 1.8", "IndRNN")
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     length = settings.whole("length")
     rows, curves, numbers = [], [], {}
     for name, hop, tried in _networks(length):
@@ -102,5 +102,5 @@ PAGE = Page(
     title="The answer, in one picture",
     knobs=(Knob("length", "length", 100, 3, 300, 10),),
     source="pages 1 to 11; clipping the norm: Pascanu, Mikolov and Bengio 2013",
-    compute=_compute,
+    read=_read,
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NUDGE = 1e-5
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     depth, gain = settings.whole("layers"), settings.number("gain")
     activation = settings.word("activation")
     scenario = small(
@@ -135,5 +135,5 @@ PAGE = Page(
     ),
     source="Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating "
     "errors; in this form Glorot and Bengio 2010",
-    compute=_compute,
+    read=_read,
 )

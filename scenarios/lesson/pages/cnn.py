@@ -17,7 +17,7 @@ _SIZE, _KERNEL = 6, 3
 _NUDGE = 1.1
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     depth, gain = settings.whole("layers"), settings.number("gain")
     scenario = small(
         "cnn",
@@ -130,5 +130,5 @@ PAGE = Page(
     ),
     source="Xiao et al. 2018, Dynamical isometry and a mean field theory of CNNs; tied and untied "
     "weights: Chen, Pennington and Schoenholz 2018, section 3",
-    compute=_compute,
+    read=_read,
 )

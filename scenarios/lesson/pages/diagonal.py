@@ -7,7 +7,7 @@ from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import recurrent
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     import numpy as np
 
     from scenarios.runner import Run
@@ -97,5 +97,5 @@ PAGE = Page(
     ),
     source="Li et al. 2018, Independently recurrent neural network (IndRNN): two linear "
     "IndRNN layers and an RNN with a diagonalisable U",
-    compute=_compute,
+    read=_read,
 )

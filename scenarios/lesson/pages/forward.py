@@ -9,7 +9,7 @@ from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import activation_title, first_frame, log10_of, small
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     depth, gain = settings.whole("layers"), settings.number("gain")
     activation = settings.word("activation")
     scenario = small(
@@ -84,5 +84,5 @@ PAGE = Page(
     ),
     source="Poole et al. 2016 (weights of variance gain²/fan-in); Li et al. 2018 for "
     "the recurrent form",
-    compute=_compute,
+    read=_read,
 )

@@ -27,7 +27,7 @@ _FORMULAS = {
 }
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     from engine.theory import chrono_bias, predict
     from engine.theory.gates import gate_path
     from scenarios.runner import init_spec, network_spec
@@ -115,5 +115,5 @@ PAGE = Page(
     ),
     source="Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000 (forget gate); Cho "
     "et al. 2014 (GRU); Jozefowicz et al. 2015 (bias 1); Tallec and Ollivier 2018 (ln(T − 1))",
-    compute=_compute,
+    read=_read,
 )

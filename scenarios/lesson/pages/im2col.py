@@ -21,7 +21,7 @@ _FILTERS = {
 _SIZE, _KERNEL = 4, 2
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     import numpy as np
 
     from engine.im2col import im2col
@@ -144,5 +144,5 @@ PAGE = Page(
     ),
     source="Chellapilla, Puri and Simard 2006, High performance convolutional neural networks for "
     "document processing; engine/im2col.py",
-    compute=_compute,
+    read=_read,
 )

@@ -7,7 +7,7 @@ from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import fate, first_frame, log10_of, power, profile, recurrent
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     steps = settings.whole("steps")
     lower, upper = settings.number("lower"), settings.number("upper")
     hops = steps - 1
@@ -107,5 +107,5 @@ PAGE = Page(
         Knob("lower", "u^T at least", 0.5, 0.0, 1.0, 0.1),
     ),
     source="Li et al. 2018, Independently recurrent neural network (IndRNN), eq. 2 and section 3",
-    compute=_compute,
+    read=_read,
 )

@@ -7,7 +7,7 @@ from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import first_frame, log10_of, power, profile, recurrent
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     import numpy as np
 
     from engine.theory import spectral_radius
@@ -124,5 +124,5 @@ PAGE = Page(
     ),
     source="Le, Jaitly and Hinton 2015, A simple way to initialize recurrent networks of rectified "
     "linear units, section 2",
-    compute=_compute,
+    read=_read,
 )

@@ -9,7 +9,7 @@ from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import factor, fate, first_frame, many, part, power, profile, small
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     from scenarios.predictions import predict
 
     depth, width, gain = settings.whole("layers"), settings.whole("width"), settings.number("gain")
@@ -106,5 +106,5 @@ PAGE = Page(
     ),
     source="Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks; He et al. 2015, "
     "eq. 10 (gain √2)",
-    compute=_compute,
+    read=_read,
 )

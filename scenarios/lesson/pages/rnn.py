@@ -21,7 +21,7 @@ from scenarios.lesson.runs import (
 _ACTIVATIONS = ("linear", "tanh", "relu", "sigmoid")
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     import numpy as np
 
     from engine.theory import largest_singular_value, spectral_radius
@@ -148,5 +148,5 @@ PAGE = Page(
     ),
     source="Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural "
     "networks, section 2.1",
-    compute=_compute,
+    read=_read,
 )

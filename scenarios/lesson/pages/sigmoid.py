@@ -19,7 +19,7 @@ from scenarios.lesson.runs import (
 )
 
 
-def _compute(settings: Settings) -> Reading:
+def _read(settings: Settings) -> Reading:
     from engine.theory import slope_bound, slope_bound_decades
 
     depth, weight = settings.whole("layers"), settings.number("weight")
@@ -139,5 +139,5 @@ PAGE = Page(
         ),
     ),
     source="Hochreiter 1991; Bengio, Simard and Frasconi 1994; Glorot and Bengio 2010",
-    compute=_compute,
+    read=_read,
 )
