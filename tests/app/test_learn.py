@@ -231,18 +231,16 @@ async def test_keys_answer_while_a_page_is_computed(
 ) -> None:
     from threading import Event
 
-    from scenarios.lesson.page import Page
-
     go_on = Event()
     computed: list[object] = []
-    original = Page.read
+    original = LearnScreen._compute
 
-    def slow(page: Page, settings: Any) -> Any:
+    def slow(screen: LearnScreen, page: Any, settings: Any) -> None:
         computed.append(dict(settings))
         assert go_on.wait(10)
-        return original(page, settings)
+        original(screen, page, settings)
 
-    monkeypatch.setattr(Page, "read", slow)
+    monkeypatch.setattr(LearnScreen, "_compute", slow)
     app = LabApp(folder=tmp_path)
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("L")
