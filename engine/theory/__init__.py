@@ -20,14 +20,13 @@ from engine.theory.gates import chrono_bias, predict_gated
 from engine.theory.independent import (
     RecurrentWeights,
     describe_draw,
-    log10_rms_gradient,
     predict_indrnn,
     predict_irnn,
     recurrent_weights,
     weights_within,
 )
 from engine.theory.lesson import slope_bound, slope_bound_decades
-from engine.theory.lyapunov import leading_exponents, lyapunov_exponents
+from engine.theory.lyapunov import leading_exponents
 from engine.theory.prediction import TRAINED, Draft, Prediction
 from engine.theory.recurrent import largest_singular_value, predict_rnn, spectral_radius
 
@@ -46,8 +45,6 @@ __all__ = [
     "describe_draw",
     "largest_singular_value",
     "leading_exponents",
-    "log10_rms_gradient",
-    "lyapunov_exponents",
     "predict",
     "recurrent_weights",
     "silence",

@@ -84,29 +84,6 @@ def weights_within(decades: float, hops: int, max_slope: float = 1.0) -> tuple[f
     return largest_weight(-decades, hops, max_slope), largest_weight(decades, hops, max_slope)
 
 
-def log10_rms_gradient(u: NDArray[Any], hops: int, max_slope: float = 1.0) -> HostArray:
-    """log10 RMS over neurons of (|u| sup |phi'|)^k, (hops + 1,), lag k = hops first and 0 last.
-
-    Exact for the u given (H,) while every slope is the steepest, the loss reaching every neuron
-    alike. -inf where all u are 0.
-    """
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        log_size = np.log(abs(np.asarray(u, dtype=np.float64).reshape(-1)) * max_slope)
-        largest = float(log_size.max())
-        result = np.full(hops + 1, -math.inf)
-        result[hops] = 0.0
-        if largest == -math.inf:
-            return result
-        # Relative to the largest neuron, so that no power leaves float64.
-        for lag in range(1, hops + 1):
-            share = float(np.exp(2.0 * lag * (log_size - largest)).mean())
-            result[hops - lag] = lag * largest + 0.5 * math.log(share)
-    result[:hops] /= math.log(10.0)
-    return result
-
-
 @dataclass(frozen=True, slots=True)
 class WeightLaw:
     """The distribution that u is drawn from.

@@ -10,56 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from engine.linearisation import in_float64
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from engine.arrays import Array, HostArray
     from engine.network import Network
 
 #: A linear map on the rows of (K, H).
-_Map: TypeAlias = "Callable[[Array], Array]"
+Map: TypeAlias = "Callable[[Array], Array]"
 
 #: What a direction must keep in one step, relative to the best one, to be told from rounding.
 _RESOLUTION = 1e-15
 #: Directions carried beside those asked for: exponents close together settle sooner.
 _SPARE = 8
-
-
-def lyapunov_exponents(
-    u: NDArray[Any], slopes: NDArray[Any], count: int | None = None
-) -> HostArray:
-    """The `count` largest exponents in nats per time step, (count,), largest first; all by default.
-
-    Args:
-        u: (H, H), the recurrent matrix of h_t = phi(x_t W + h_{t-1} U + b).
-        slopes: (n, H), phi'(a_t) of one sequence at the n >= 1 steps to multiply, in time order.
-        count: from 1 to H; a few cost far less than all.
-
-    Divide by ln 10 for decades per step: what the amplitude of a gradient changes by along the
-    direction that loses least. -inf marks directions that die within a step, as behind closed
-    ReLUs. A first pass backwards in time aligns the directions, so that a few hundred steps give
-    the log singular values of the product divided by n; where those come in groups of nearly equal
-    size single values blur within a group, and their sum is right.
-
-    Raises ValueError for shapes that do not fit or a count that is not there.
-    """
-    import numpy as np
-
-    size = u.shape[0]
-    if u.shape != (size, size) or slopes.ndim != 2 or slopes.shape[1] != size or not len(slopes):
-        raise ValueError(f"u of shape {u.shape} does not fit slopes of shape {slopes.shape}")
-    kept = size if count is None else count
-    if not 1 <= kept <= size:
-        raise ValueError(f"there are 1 to {size} exponents to ask for, not {count}")
-    matrix, steps = np.asarray(u, dtype=np.float64), np.asarray(slopes, dtype=np.float64)
-    push = [partial(_push, matrix, slope) for slope in steps]
-    pull = [partial(_pull, matrix, slope) for slope in steps]
-    return _exponents(push, pull, size, kept)
 
 
 def leading_exponents(network: Network, x: Array, count: int, cell: int = 0) -> HostArray:
@@ -79,28 +44,30 @@ def leading_exponents(network: Network, x: Array, count: int, cell: int = 0) -> 
     hops = copy.linearise(copy.backend.asarray(x[cell : cell + 1, :, : copy.spec.batch_size]))
     size = hops[0].inputs
     push, pull = [hop.push for hop in hops], [hop.pull for hop in hops]
-    return _exponents(push, pull, size, min(count + _SPARE, size))[:count]
+    return exponents(push, pull, size, min(count + _SPARE, size))[:count]
 
 
-def _push(matrix: HostArray, slope: HostArray, tangents: HostArray) -> HostArray:
-    result: HostArray = (tangents @ matrix) * slope
-    return result
+def exponents(push: Sequence[Map], pull: Sequence[Map], size: int, count: int) -> HostArray:
+    """The `count` largest exponents of a product of Jacobians in nats per step, largest first.
 
+    Args:
+        push: each step's Jacobian, in time order, as a map of the rows of (count, size).
+        pull: their transposes, in the same order.
+        size: how many dimensions the state has.
+        count: from 1 to `size`; a few cost far less than all.
 
-def _pull(matrix: HostArray, slope: HostArray, cotangents: HostArray) -> HostArray:
-    result: HostArray = (cotangents * slope) @ matrix.T
-    return result
-
-
-def _exponents(push: Sequence[_Map], pull: Sequence[_Map], size: int, kept: int) -> HostArray:
-    """The log factors a step by which `kept` directions grow, largest first."""
+    -inf marks directions that die within a step, as behind closed ReLUs. A first pass backwards in
+    time aligns the directions, so that a few hundred steps give the log singular values of the
+    product divided by their number; where those come in groups of nearly equal size single values
+    blur within a group, and their sum is right.
+    """
     import numpy as np
 
-    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((size, kept)))[0]
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((size, count)))[0]
     # Backwards with transposed Jacobians: the basis turns to the product's right singular vectors.
     for step in reversed(pull):
         basis = np.linalg.qr(step(basis.T).T)[0]
-    total = np.zeros(kept)
+    total = np.zeros(count)
     for step in push:
         basis, upper = np.linalg.qr(step(basis.T).T)
         grown = abs(np.diagonal(upper))

@@ -17,7 +17,6 @@ from engine.theory.independent import (
     describe_draw,
     gates_open,
     largest_weight,
-    log10_rms_gradient,
     recurrent_weights,
     relative_variance,
     weight_law,
@@ -103,14 +102,6 @@ def test_moments_are_those_of_the_initialiser(scheme):
     powers = np.array([0.0, 2.0, 4.0])
     sampled = [float((u**power).mean()) for power in powers]
     assert np.exp(law.log_moment(powers)) == pytest.approx(sampled, rel=0.02)
-
-
-def test_the_draws_own_curve_never_leaves_float64():
-    u = np.array([1.5, 0.2])
-    curve = log10_rms_gradient(u, 3000)
-    assert curve[-1] == 0.0
-    assert curve[0] == pytest.approx(3000 * math.log10(1.5) + 0.5 * math.log10(0.5))
-    assert np.isneginf(log10_rms_gradient(np.zeros(3), 2)[:2]).all()
 
 
 def test_few_neurons_do_not_show_the_average():
