@@ -32,14 +32,12 @@ class Histogram:
         counts: (bins,), from `first` on; empty where all values are zero.
         zeros: how many are exactly 0 in the network's dtype, beside the others' common exponent.
         median: of log10 |g|, zeros being the smallest; -inf where it is one of them.
-        negative: the share of values below 0.
     """
 
     first: int
     counts: NDArray[np.int64]
     zeros: int
     median: float
-    negative: float
 
     @property
     def count(self) -> int:
@@ -155,7 +153,6 @@ def histogram(values: HostArray, exponent: int = 0) -> Histogram:
         counts=np.bincount(places - first),
         zeros=zeros,
         median=float(ordered[middle]),
-        negative=float((flat < 0.0).mean()),
     )
 
 

@@ -37,10 +37,6 @@ class CorrelationMap:
     slope_weights: HostArray
     constant: float
 
-    def value(self, c: float) -> float:
-        """C(c)."""
-        return self.constant + float(self.weights @ _powers(c, len(self.weights)))
-
     def slope(self, c: float) -> float:
         """C'(c) = sigma_w^2 E[phi'(a) phi'(a')]; chi_1 at c = 1."""
         return float(self.slope_weights @ _powers(c, len(self.slope_weights)))

@@ -46,7 +46,7 @@ def give_edge(
     """Fill the critical scale called `name`; `unit` is what scale 1 means as a sigma_w."""
     edge = edge_of_chaos(activation, bias_variance)
     if edge is not None:
-        draft.give(**{name: math.sqrt(edge.weight_variance) / unit})
+        draft.give(**{name: math.sqrt(edge) / unit})
         return
     draft.refuse(
         f"no scale of {activation.title} has chi_1 = 1 at a variance that lasts: it would die out "

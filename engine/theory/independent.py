@@ -35,14 +35,12 @@ class RecurrentWeights:
         log10_power: log10 |u|^hops, (H,): decades each neuron's weight alone gives or takes; -inf
             where u is 0.
         log10_bound: log10 (|u| sup |phi'|)^hops, (H,).
-        power: u^hops with its sign, (H,); inf or 0 where it leaves float64.
         line: |u| up to which no neuron gains more than a factor gamma, gamma^(1/hops) / sup |phi'|.
     """
 
     u: HostArray
     log10_power: HostArray
     log10_bound: HostArray
-    power: HostArray
     line: float
 
 
@@ -59,14 +57,12 @@ def recurrent_weights(
     if hops < 1:
         raise ValueError(f"a power of u needs at least one hop, not {hops}")
     values = np.asarray(u, dtype=np.float64).reshape(-1)
-    with np.errstate(all="ignore"):
+    with np.errstate(divide="ignore"):
         decades = hops * np.log10(abs(values))
-        power = values**hops
     return RecurrentWeights(
         u=values,
         log10_power=decades,
         log10_bound=decades + slope_bound_decades(max_slope, hops),
-        power=power,
         line=largest_weight(math.log10(gamma), hops, max_slope),
     )
 

@@ -69,19 +69,6 @@ GROWS = Fate("grows", None)
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """A network at the edge of chaos.
-
-    Attributes:
-        weight_variance: the sigma_w^2 where chi_1 = 1.
-        q: the fixed point there, None where every variance or none is one and chi = 1 at all q.
-    """
-
-    weight_variance: float
-    q: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class MeanField:
     """One hop of an infinitely wide random network.
 
@@ -200,7 +187,7 @@ def depth_scale(slope: float) -> float | None:
     return 1.0 / abs(math.log(slope))
 
 
-def edge_of_chaos(activation: Activation, bias_variance: float) -> Edge | None:
+def edge_of_chaos(activation: Activation, bias_variance: float) -> float | None:
     """The sigma_w^2 at which chi_1 = 1, None where no network that stays there has it.
 
     At variance q, chi = 1 asks for sigma_w^2 = 1 / E[phi'^2], and q is a fixed point if
@@ -209,7 +196,7 @@ def edge_of_chaos(activation: Activation, bias_variance: float) -> Edge | None:
     """
     grid, table = _table(activation)
     if same_at_every_variance(activation):
-        return Edge(1.0 / float(table.slope_square[0]), None)
+        return 1.0 / float(table.slope_square[0])
 
     def excess(q: float) -> float:
         at = moments(activation, q)
@@ -221,12 +208,12 @@ def edge_of_chaos(activation: Activation, bias_variance: float) -> Edge | None:
         variance = 1.0 / float(moments(activation, 0.0).slope_square)
         at_rest = MeanField(activation, variance, 0.0).fixed_points()[:1]
         if at_rest and at_rest[0].stable:
-            return Edge(variance, 0.0)
+            return variance
     for low, high in _sign_changes(grid, gap):
         q = _root(excess, low, high)
         at = moments(activation, q)
         if abs(float(at.growth / at.slope_square)) < 1.0:
-            return Edge(1.0 / float(at.slope_square), q)
+            return 1.0 / float(at.slope_square)
     return None
 
 
