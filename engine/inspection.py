@@ -118,7 +118,7 @@ def inspect(
             (to_host(phi[cell, step if watched.recurrent else 0]) == 0.0).all(axis=0).mean()
         ),
         gates=_gates(watched, cell, step - 1),
-        parameters=_norms(network, watched, layer, cell),
+        parameters=_norms(network, watched, cell),
     )
 
 
@@ -170,7 +170,7 @@ def _gates(layer: Layer, cell: int, step: int) -> dict[str, Gate]:
     return found
 
 
-def _norms(network: Network, layer: Layer, number: int, cell: int) -> dict[str, Norms]:
+def _norms(network: Network, layer: Layer, cell: int) -> dict[str, Norms]:
     import numpy as np
 
     found = {}

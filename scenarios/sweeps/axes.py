@@ -127,7 +127,7 @@ class AxisReader:
         """Read `linspace = {from = 0.5, to = 2.0, count = 16}`, both ends included."""
         low, high, count = self._spread(field, form, value)
         step = (high - low) / max(count - 1, 1)
-        return self._numbers(field, form, [low + step * i for i in range(count)], log=False)
+        return self._numbers(field, [low + step * i for i in range(count)], log=False)
 
     def logspace(self, field: Field, form: str, value: object) -> Axis:
         """Read `logspace = {from = 0.1, to = 10.0, count = 16}`, evenly spread in the logarithm."""
@@ -137,7 +137,7 @@ class AxisReader:
         values = [low * math.exp(ratio * i) for i in range(count)]
         # The ends are what was asked for, to the last digit.
         values[-1] = high if count > 1 else low
-        return self._numbers(field, form, values, log=True)
+        return self._numbers(field, values, log=True)
 
     def whole(self, field: Field, form: str, value: object) -> Axis:
         """Read `range = {from = 10, to = 100, step = 10}`, both ends included."""
@@ -173,7 +173,7 @@ class AxisReader:
             raise self._error(f"must be above from, which is {low:g}", f"{form}.to", high)
         return Axis(field.key, (), (low, high), log)
 
-    def _numbers(self, field: Field, form: str, values: list[float], *, log: bool) -> Axis:
+    def _numbers(self, field: Field, values: list[float], *, log: bool) -> Axis:
         found: list[Value] = [rounded(value) for value in values]
         if field.type is int:
             # Depths spread evenly in their logarithm: whole numbers, none of them twice.

@@ -101,12 +101,6 @@ class Scale:
     values: tuple[Value, ...]
     edges: tuple[float, ...] = ()
 
-    def place(self, value: Value) -> int:
-        """Which column or row a cell's value belongs to."""
-        if self.edges:
-            return bisect_right(self.edges, float(value))
-        return self.values.index(value)
-
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -125,8 +119,8 @@ class Diagram:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
-        self.x = _scale(sweep, sweep.axis(sweep.x), _BINS[0])
-        self.y = None if sweep.y is None else _scale(sweep, sweep.axis(sweep.y), _BINS[1])
+        self.x = _scale(sweep.axis(sweep.x), _BINS[0])
+        self.y = None if sweep.y is None else _scale(sweep.axis(sweep.y), _BINS[1])
         sides = (sweep.x, sweep.y)
         # What is zipped goes along with x; what is drawn from an interval is averaged over.
         apart = [] if sweep.combine == "zip" else sweep.varied
@@ -150,8 +144,9 @@ class Diagram:
 
     @staticmethod
     def _place(scale: Scale, places: dict[Value, int], cell: SweptCell) -> int:
+        """Which column or row of a side a cell belongs to."""
         value = cell.values[scale.field]
-        return scale.place(value) if scale.edges else places[value]
+        return bisect_right(scale.edges, float(value)) if scale.edges else places[value]
 
     def panels(self) -> list[Panel]:
         """The pictures as they are now, one for every combination of the other axes' values."""
@@ -171,7 +166,7 @@ def _places(scale: Scale) -> dict[Value, int]:
     return {value: place for place, value in enumerate(scale.values)}
 
 
-def _scale(sweep: Sweep, axis: Axis, bins: int) -> Scale:
+def _scale(axis: Axis, bins: int) -> Scale:
     title = FIELDS[axis.field].title
     if axis.interval is None:
         return Scale(axis.field, title, axis.values)
