@@ -10,7 +10,7 @@ from scenarios import catalogue
 from scenarios.errors import ScenarioError
 from scenarios.reader import SECTIONS, named_after, read, split
 from scenarios.resolve import resolve
-from scenarios.schema import FIELDS, KIND, Value
+from scenarios.schema import FIELDS, Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,10 +144,6 @@ class Scenario:
         """
         values = resolve(changes, self.values(), source=source, origins=origins or {})
         return _assemble(self._texts(), values, self.origin)
-
-    def with_kind(self, kind: str) -> Scenario:
-        """This scenario for another kind of network: `with_changes({"network.kind": kind})`."""
-        return self.with_changes({KIND: kind})
 
     def _texts(self) -> dict[str, str]:
         return {

@@ -240,7 +240,7 @@ def test_a_new_architecture_appears_by_itself() -> None:
     try:
         origin = load("rnn-tanh")
         assert stepped(knob("network.kind", last), last, 1, 100) == "elman"
-        changed = origin.with_kind("elman")
+        changed = origin.with_changes({"network.kind": "elman"})
         keys = [row.field.key for row in knobs_of(changed, origin, False)]
         assert "task.time_steps" in keys and "init.recurrent_scale" in keys
         assert knobs_of(changed, origin, False)[0].changed

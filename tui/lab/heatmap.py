@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class GradientHeatmap(View):
     """Decades beside the loss end, everywhere at once."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"heatmap--axis", "heatmap--judged"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"heatmap--axis"}
     name_id = "heatmap"
     title_word = "heatmap"
     hint = "White is healthy, blue vanishes, orange explodes. The loss: right."
