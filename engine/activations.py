@@ -145,7 +145,10 @@ class Tanh(Activation):
 
 
 class PiecewiseLinear(Activation):
-    """Phi' is told by a's sign, which h has too (but where a leaky ReLU's 0.01 a underflows)."""
+    """Phi' is told by a's sign, which h has too (but where a leaky ReLU's 0.01 a underflows).
+
+    So `slope` overwrites nothing, and takes h in place of a as well.
+    """
 
     invertible = True
 

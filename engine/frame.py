@@ -27,7 +27,8 @@ class Frame:
         log10_path: the same at further points that the gradient passes on a hop, where the network
             has them, else empty: for lstm "c", the total dL/dc_t, and "kept", f_t * dL/dc_t; for
             gru "kept", z_t * dL/dh_t; for mlp and cnn "projection", dL/d(x W) where x W is
-            normalised, and "branch", what W alone passes on to the h below where a skip joins it.
+            normalised, and "branch", what W alone passes on to the h below where a skip joins it,
+            nan in the first layer.
         log10_grad_params: log10 RMS gradient of each parameter by name.
         activation_rms: RMS of h over batch and units, a skip's part included.
         zero_fraction: share of phi(a) that is exactly 0.

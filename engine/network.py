@@ -76,6 +76,7 @@ class Network:
         spec: the shapes, shared by all cells.
         inits: how each cell draws its parameters; S = len(inits).
         backend: the device and dtype.
+        slots: state arrays a parameter, as many as the optimiser of `update` keeps.
 
     Raises MemoryShortage before anything is allocated if the device has too little free, and
     ValueError where an initialiser cannot draw a weight of the shape asked for.

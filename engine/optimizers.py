@@ -87,7 +87,10 @@ class Momentum(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """s = 0.99 s + 0.01 g^2, p -= lr g / (sqrt(s) + 1e-8) (Tieleman and Hinton 2012)."""
+    """s = 0.99 s + 0.01 g^2, p -= lr g / (sqrt(s) + 1e-8).
+
+    Tieleman and Hinton 2012, with PyTorch's constants.
+    """
 
     name = "rmsprop"
     title = "RMSProp"

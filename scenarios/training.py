@@ -174,11 +174,7 @@ def _lost(fields: Fields) -> list[int]:
 
 
 class Data:
-    """Each cell's own input and target, drawn once for all cells of one seed.
-
-    Attributes:
-        latest: the first cell's latest batch on the host, None before the first.
-    """
+    """Each cell's own input and target, drawn once for all cells of one seed."""
 
     def __init__(
         self, scenarios: Sequence[Scenario], backend: Backend, start: int, firsts: Firsts
@@ -197,7 +193,7 @@ class Data:
 
     @property
     def latest(self) -> Batch:
-        """The first cell's latest batch, on the host."""
+        """The first cell's latest batch, on the host. Raises IndexError before the first."""
         return self._drawn[self._places[0]]
 
     def next(self) -> tuple[Array, Array]:
