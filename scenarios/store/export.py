@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from scenarios.errors import ScenarioError
-from scenarios.store.schema import JSON_COLUMNS
 
 if TYPE_CHECKING:
     from scenarios.store.store import Store
 
 #: Rows that Parquet takes at a time: a frame of a long run is tens of kilobytes.
 _BATCH = 500
+
+
+class Format(NamedTuple):
+    """A form that a table can be written in: how it is called, and what writes it."""
+
+    title: str
+    write: Callable[[Store, str, BinaryIO, int | None], None]
 
 
 def export(
@@ -24,7 +30,7 @@ def export(
     `belongs_to` as in `Store.rows`. CSV and Parquet have JSON text where the store has; in JSON
     Lines it is JSON like the rest. Raises StoreError and OSError.
     """
-    FORMATS[form](store, table, file, belongs_to)
+    FORMATS[form].write(store, table, file, belongs_to)
 
 
 def check_format(form: str, source: str) -> None:
@@ -52,6 +58,8 @@ def _csv(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> No
 
 def _json_lines(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
     import json
+
+    from scenarios.store.schema import JSON_COLUMNS
 
     names = [name for name, _ in store.columns(table)]
     for row in store.rows(table, belongs_to):
@@ -83,8 +91,9 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
         yield batch
 
 
-FORMATS: dict[str, Callable[[Store, str, BinaryIO, int | None], None]] = {
-    "csv": _csv,
-    "jsonl": _json_lines,
-    "parquet": _parquet,
+#: By the ending of a file's name.
+FORMATS = {
+    "csv": Format("CSV", _csv),
+    "jsonl": Format("JSON Lines", _json_lines),
+    "parquet": Format("Parquet", _parquet),
 }

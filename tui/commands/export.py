@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError, nearest_of
 from scenarios.files import replacing
+from scenarios.store.export import FORMATS, check_format, export
+from tui.commands.options import either
 from tui.commands.output import check
 from tui.commands.storing import add_store, read_store
 
@@ -18,18 +20,17 @@ if TYPE_CHECKING:
 
 #: What can be exported, each with the option that picks what belongs to one run or sweep.
 _TABLES = {"runs": "run", "frames": "run", "sweeps": "sweep", "cells": "sweep"}
-_FORMATS = ("csv", "jsonl", "parquet")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("table", metavar="TABLE", help=_listed(_TABLES))
+    parser.add_argument("table", metavar="TABLE", help=either(_TABLES))
     parser.add_argument("--run", metavar="N", help="only this run, by its number in `runs`")
     parser.add_argument("--sweep", metavar="N", help="only this sweep")
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help=f"{_listed(_FORMATS)}; by default what FILE ends in, csv where it has no ending",
+        help=f"{either(FORMATS)}; by default what FILE ends in, csv where it has no ending",
     )
     parser.add_argument(
         "--output", metavar="FILE", default="-", help="by default -, the standard output"
@@ -43,8 +44,6 @@ def execute(args: argparse.Namespace) -> int:
     form = _format(args)
     belongs_to = _owner(args)
     target = None if args.output == "-" else check("--output", args.output)
-    from scenarios.store.export import check_format, export
-
     check_format(form, "--format")
     if form == "parquet" and target is None and sys.stdout.isatty():
         raise ScenarioError("--output", "Parquet is not for a terminal; name a file", key="-")
@@ -70,14 +69,14 @@ def execute(args: argparse.Namespace) -> int:
 
 def _format(args: argparse.Namespace) -> str:
     if args.format is not None:
-        _one_of("--format", args.format, _FORMATS)
+        _one_of("--format", args.format, FORMATS)
         return str(args.format)
     suffix = Path(args.output).suffix
     if not suffix:
         return "csv"
     form = suffix.removeprefix(".")
-    if form not in _FORMATS:
-        allowed = f"must end in {_listed([f'.{name}' for name in _FORMATS])}, or name a --format"
+    if form not in FORMATS:
+        allowed = f"must end in {either([f'.{name}' for name in FORMATS])}, or name a --format"
         raise ScenarioError("--output", allowed, key=args.output)
     return form
 
@@ -103,13 +102,8 @@ def _check_owner(store: Store, args: argparse.Namespace, number: int) -> None:
         raise ScenarioError(f"--{option}", f"{store.path} holds no such {option}", key=str(number))
 
 
-def _one_of(source: str, written: str, allowed: tuple[str, ...] | dict[str, str]) -> None:
+def _one_of(source: str, written: str, allowed: Mapping[str, object]) -> None:
     if written not in allowed:
         nearest = nearest_of(written, allowed)
-        line = f"must be {_listed(allowed)}"
+        line = f"must be {either(allowed)}"
         raise ScenarioError(source, line, key=written or '""', nearest=nearest)
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} or {last}"

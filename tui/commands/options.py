@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
@@ -67,6 +68,12 @@ def as_arguments(args: argparse.Namespace) -> list[str]:
         if value is not None:
             written.append(f"--{option}={value}")
     return written
+
+
+def either(words: Iterable[str]) -> str:
+    """What is allowed, as in "csv, jsonl or parquet"."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}"
 
 
 def checked_workers(written: str) -> int:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from scenarios.errors import ScenarioError
 from scenarios.files import replacing
+from scenarios.store.export import FORMATS, check_format, export
 from scenarios.threads import one_thread
 from tui.commands.console import styled, write
 from tui.commands.interrupt import Interrupt
 from tui.commands.listing import write_entries
-from tui.commands.options import checked_workers
+from tui.commands.options import checked_workers, either
 from tui.commands.output import check
 from tui.commands.storing import add_store, open_store
 from tui.words import duration
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 #: A sweep of more cells, or of more seconds as far as anyone can tell, needs --yes.
 _MANY_CELLS = 100_000
 _MANY_SECONDS = 1800.0
+_ENDINGS = either(f".{form}" for form in FORMATS)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--fresh", action="store_true", help="run cells that are stored, too")
     parser.add_argument("--json", action="store_true", help="JSON lines: start, cells, end")
-    parser.add_argument(
-        "--export", metavar="FILE", help="write the cells to a .csv, .jsonl or .parquet file"
-    )
+    parser.add_argument("--export", metavar="FILE", help=f"write the cells to a {_ENDINGS} file")
     parser.add_argument("--yes", action="store_true", help="run it, however large it is")
     parser.add_argument("--quiet", action="store_true", help="print no picture and no words")
     add_store(parser)
@@ -172,12 +172,9 @@ def _load(args: argparse.Namespace) -> Sweep:
 def _export_target(written: str | None) -> tuple[Path | None, str]:
     if written is None:
         return None, ""
-    from scenarios.store.export import check_format
-
     form = Path(written).suffix.removeprefix(".")
-    if form not in ("csv", "jsonl", "parquet"):
-        allowed = "must end in .csv, .jsonl or .parquet"
-        raise ScenarioError("--export", allowed, key=written or '""')
+    if form not in FORMATS:
+        raise ScenarioError("--export", f"must end in {_ENDINGS}", key=written or '""')
     check_format(form, "--export")
     return check("--export", written), form
 
@@ -203,8 +200,6 @@ def _temporary_store(folder: str) -> Store:
 def _exported(
     args: argparse.Namespace, store: Store, run: SweepRun, target: Path, form: str
 ) -> bool:
-    from scenarios.store.export import export
-
     try:
         with replacing(target) as file:
             export(store, "cells", form, file, run.sweep_id)

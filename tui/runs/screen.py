@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from scenarios.errors import ScenarioError
+from scenarios.store.export import FORMATS
 from tui.keybar import KeyBar
 from tui.lab.plot import GradientPlot, markers
 from tui.lab.verdict import VerdictBar
@@ -43,9 +44,9 @@ NO_STORE = "No store: the app was opened with --no-store."
 EMPTY = "Nothing is stored yet. A run is, once it has been on for two seconds or was pinned."
 NO_MATCH = "No run has all of these words; escape lists all."
 _EXPORTS = {
-    f"{table}.{form}": f"{what}, as {title}"
+    f"{table}.{form}": f"{what}, as {written.title}"
     for table, what in (("frames", "every step of this run"), ("runs", "all runs, a row each"))
-    for form, title in (("csv", "CSV"), ("jsonl", "JSON Lines"), ("parquet", "Parquet"))
+    for form, written in FORMATS.items()
 }
 
 
