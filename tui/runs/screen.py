@@ -12,7 +12,6 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from scenarios.errors import ScenarioError
-from scenarios.store.export import FORMATS
 from tui.keybar import KeyBar
 from tui.lab.plot import GradientPlot, markers
 from tui.lab.verdict import VerdictBar
@@ -43,11 +42,6 @@ REFRESH = 1.0
 NO_STORE = "No store: the app was opened with --no-store."
 EMPTY = "Nothing is stored yet. A run is, once it has been on for two seconds or was pinned."
 NO_MATCH = "No run has all of these words; escape lists all."
-_EXPORTS = {
-    f"{table}.{form}": f"{what}, as {written.title}"
-    for table, what in (("frames", "every step of this run"), ("runs", "all runs, a row each"))
-    for form, written in FORMATS.items()
-}
 
 
 class RunsScreen(Screen[None]):
@@ -375,6 +369,7 @@ class RunsScreen(Screen[None]):
     def action_export(self) -> None:
         """Write the run, or all of them, to a file."""
         from tui.lab.choices import ChoiceScreen
+        from tui.runs.exporting import EXPORTS
 
         row = self._listing.chosen
         if row is None:
@@ -384,23 +379,18 @@ class RunsScreen(Screen[None]):
             if what is not None:
                 self.run_worker(self._export(what, row["id"]))
 
-        listed = list(_EXPORTS.items())
+        listed = list(EXPORTS.items())
         self.app.push_screen(ChoiceScreen(f"export run {row['id']}", listed, listed[0][0]), chosen)
 
     async def _export(self, what: str, number: int) -> None:
         from tui.runs.exporting import exported
 
-        table, _, form = what.partition(".")
-        owner = number if table == "frames" else None
         folder = self.app.folder
         assert self._shelf is not None
         try:
-            path = await self._shelf.ask(lambda h: exported(h.path, folder, table, form, owner))
+            path = await self._shelf.ask(lambda h: exported(h.path, folder, what, number))
         except ScenarioError as error:
             self.notify(str(error), severity="error", markup=False)
-        except OSError as error:
-            line = f"{folder}: {error.strerror}; nothing was written"
-            self.notify(line, severity="error", markup=False)
         else:
             if path is not None:
                 self.notify(f"Wrote {path.name} in {folder}", markup=False)
