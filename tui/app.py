@@ -20,13 +20,13 @@ from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal
 from tui.modes import LAB, LEARN, MAP, MODES
+from tui.palette import PROVIDERS
 from tui.terminal import AsciiFilter, Colours, colours_of, speaks_unicode
 from tui.themes import ANSI, DARK, LIGHT
 from tui.wire import Wire
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from textual.command import Provider
     from textual.screen import Screen
 
     from engine.frame import Frame
@@ -48,36 +48,6 @@ def _in_full(word: str, tooltip: str) -> str:
     return f"{word[:1].upper()}{word[1:]}: {tooltip}"
 
 
-def _scenario_provider() -> type[Provider]:
-    from tui.palette import ScenarioProvider
-
-    return ScenarioProvider
-
-
-def _duel_provider() -> type[Provider]:
-    from tui.palette import DuelProvider
-
-    return DuelProvider
-
-
-def _sweep_provider() -> type[Provider]:
-    from tui.palette import SweepProvider
-
-    return SweepProvider
-
-
-def _page_provider() -> type[Provider]:
-    from tui.palette import PageProvider
-
-    return PageProvider
-
-
-def _setting_provider() -> type[Provider]:
-    from tui.palette import SettingProvider
-
-    return SettingProvider
-
-
 class NablascopeApp(App[None]):
     """A gradient lab in a terminal.
 
@@ -96,13 +66,7 @@ class NablascopeApp(App[None]):
     CSS_PATH = Path(__file__).with_name("app.tcss")
     DEFAULT_MODE = LAB
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {
-        _scenario_provider,
-        _duel_provider,
-        _sweep_provider,
-        _page_provider,
-        _setting_provider,
-    }
+    COMMANDS = App.COMMANDS | PROVIDERS
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

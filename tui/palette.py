@@ -110,3 +110,6 @@ class SettingProvider(_Goals):
         for knob in knobs_of(session.scenario, session.origin, True):
             key = knob.field.key
             yield _Goal(f"Set {knob.title}", key, knob.field.help, partial(app.go_to_setting, key))
+
+
+PROVIDERS = {ScenarioProvider, DuelProvider, SweepProvider, PageProvider, SettingProvider}
