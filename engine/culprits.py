@@ -94,9 +94,8 @@ def culprits(frame: Frame, layer: int | None = None) -> Culprits | None:
         return None
     where = np.s_[chosen - 1] if axis == "time" else np.s_[:, 0]
     of: Literal["h", "c"] = "c" if "c" in frame.log10_path else "h"
-    start = frame.log10_path["c"] if of == "c" else frame.log10_grad_h
     points, last = _points(frame)
-    span = start[where]
+    span = frame.profile(chosen, of)
     before = span[1:]
     parts: dict[str, HostArray] = {}
     with np.errstate(invalid="ignore"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
@@ -66,6 +66,17 @@ class Frame:
         values = [getattr(self, field.name) for field in fields(self)]
         arrays = [part for v in values for part in (v.values() if isinstance(v, dict) else [v])]
         return max(sum(getattr(array, "nbytes", 0) for array in arrays), 1)
+
+    def profile(self, layer: int | None = None, of: Literal["h", "c"] = "h") -> HostArray:
+        """log10_grad_h, or of "c" that of `log10_path`, along the way that is judged.
+
+        Over all layers, or over the time steps of `layer`, from 1, by default the verdict's. The
+        loss end comes last.
+        """
+        field = self.log10_path["c"] if of == "c" else self.log10_grad_h
+        chosen = self.verdict.layer if layer is None else layer
+        profile: HostArray = field[chosen - 1] if self.verdict.axis == "time" else field[:, 0]
+        return profile
 
     @property
     def culprits(self) -> Culprits | None:

@@ -93,8 +93,7 @@ def stretches(frame: Frame, pieces: int = PIECES) -> list[Stretch]:
         split = culprits(frame, layer)
         if split is None:
             return []
-        field = frame.log10_path["c"] if split.of == "c" else frame.log10_grad_h
-        span = field[layer - 1] if recurrent else field[:, 0]
+        span = frame.profile(layer, split.of)
         places = steps if recurrent else depth
         count = min(pieces, places - 1)
         ends = [places - (places - 1) * piece // count for piece in range(count + 1)]

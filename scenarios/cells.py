@@ -79,8 +79,7 @@ class CellResult:
 
 def cell_result(key: str, frame: Frame, seconds: float) -> CellResult:
     """The result of the cell whose last frame this is."""
-    verdict, field = frame.verdict, frame.log10_grad_h
-    span = field[verdict.layer - 1] if verdict.axis == "time" else field[:, 0]
+    verdict = frame.verdict
     place = verdict.overflow
     return CellResult(
         key=key,
@@ -92,7 +91,7 @@ def cell_result(key: str, frame: Frame, seconds: float) -> CellResult:
         step=frame.step,
         overflow=None if place is None else (place.layer, place.step),
         dead_at=verdict.dead_at,
-        final_log10_grad=_finites(span.tolist()),
+        final_log10_grad=_finites(frame.profile().tolist()),
         seconds=seconds,
     )
 

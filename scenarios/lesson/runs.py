@@ -45,10 +45,7 @@ def first_frame(scenario: Scenario) -> tuple[Run, Frame]:
 
 def profile(frame: Frame) -> list[float]:
     """log10 |dL/dh| over the axis that the verdict judges, relative to the loss end."""
-    verdict = frame.verdict
-    field = frame.log10_grad_h
-    values = field[verdict.layer - 1] if verdict.axis == "time" else field[:, 0]
-    return relative(values)
+    return relative(frame.profile())
 
 
 def relative(values: Sequence[float] | HostArray) -> list[float]:

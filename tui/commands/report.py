@@ -213,7 +213,7 @@ def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
 
     verdict = frame.verdict
     time = verdict.axis == "time"
-    field = frame.log10_grad_h[verdict.layer - 1] if time else frame.log10_grad_h[:, 0]
+    profile = frame.profile()
     unicode = speaks_unicode(sys.stdout)
     colour = PICTURE_COLOURS[verdict.name] if is_live(sys.stdout) else None
     columns = min(width(), 120)
@@ -221,9 +221,9 @@ def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
     if _silence(run, frame, prediction) is None:
         assert prediction.log10_gradient is not None
         gaps = (math.nan if value is None else value for value in prediction.log10_gradient)
-        theory = [float(field[-1]) + value for value in gaps]
+        theory = [float(profile[-1]) + value for value in gaps]
     drawn = picture(
-        field.tolist(),
+        profile.tolist(),
         axis=verdict.axis,
         columns=columns,
         unicode=unicode,
@@ -270,10 +270,7 @@ def _compare(run: Run, first: Frame, frame: Frame, prediction: Prediction) -> No
     if reason is not None:
         write(paragraph(no_theory(reason), "  ", width()))
         return
-    verdict = first.verdict
-    field = first.log10_grad_h
-    profile = field[verdict.layer - 1] if verdict.axis == "time" else field[:, 0]
-    wordings = compared(compare(prediction, profile), trained=frame.step > 0)
+    wordings = compared(compare(prediction, first.profile()), trained=frame.step > 0)
     write(paragraph(wordings[0], "  ", width()) if wordings else "")
 
 

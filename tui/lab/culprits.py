@@ -128,8 +128,7 @@ class CulpritsView(View):
         legend = self._legend(found, run, size)
         width = max(size.width - GUTTER - 1, 1)
         height = max(size.height - len(legend) - 1, 1)
-        field = run.frame.log10_path["c"] if found.of == "c" else run.frame.log10_grad_h
-        span = field[run.layer - 1] if run.recurrent else field[:, 0]
+        span = run.frame.profile(run.layer, found.of)
         picture = self._picture(found, span, width, height)
         return [*legend, *picture, self._x_axis(run, len(span), size.width)]
 

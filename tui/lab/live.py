@@ -172,8 +172,7 @@ class LiveRun:
 
     def profile(self, frame: Frame) -> HostArray:
         """log10 gradient magnitudes along the axis that is judged; the loss end comes last."""
-        field_h = frame.log10_grad_h
-        return field_h[self.layer - 1] if self.recurrent else field_h[:, 0]
+        return frame.profile(self.layer)
 
     @property
     def verdict(self) -> Verdict | None:
