@@ -79,9 +79,12 @@ def judge(
         place = (judged, index + 1) if recurrent else (index + 1, 1)
         return Verdict("dead", None, hops, None, axis, judged, dead_at=place)
     decades = span[0] - span[-1]
-    name: VerdictName = "healthy"
+    rate = decades / hops if hops else None
+    return Verdict(verdict_name(decades), decades, hops, rate, axis, judged)
+
+
+def verdict_name(decades: float) -> VerdictName:
+    """The verdict on a gradient that changes by so many decades and neither dies nor overflows."""
     if decades < -THRESHOLD_DECADES:
-        name = "vanishing"
-    elif decades > THRESHOLD_DECADES:
-        name = "exploding"
-    return Verdict(name, decades, hops, decades / hops if hops else None, axis, judged)
+        return "vanishing"
+    return "exploding" if decades > THRESHOLD_DECADES else "healthy"

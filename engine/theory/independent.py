@@ -17,6 +17,7 @@ from engine.theory.bounds import IDENTITY_BOUND, predict_identity, refuse_zero_w
 from engine.theory.lesson import product_bound_decades, slope_bound_decades
 from engine.theory.prediction import Draft
 from engine.theory.weights import scheme_of
+from engine.verdict import THRESHOLD_DECADES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -258,10 +259,10 @@ def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> 
     alone = "no neuron's gradient meets another's, so mean field, an average over them, is silent"
     draft.refuse(alone, "q_star", "c_star", "chi_1", "xi_1", "xi_c", "phase")
     if hops:
-        low, high = weights_within(3.0, hops, slope)
+        low, high = weights_within(THRESHOLD_DECADES, hops, slope)
         draft.refuse(
-            f"every neuron has an edge of its own: {hops} steps stay within 3 decades for |u| "
-            f"from {low:.4g} to {high:.4g}, gates open",
+            f"every neuron has an edge of its own: {hops} steps stay within {THRESHOLD_DECADES:g} "
+            f"decades for |u| from {low:.4g} to {high:.4g}, gates open",
             "critical_recurrent_scale",
         )
     return draft.finish()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.activations import ACTIVATIONS
+from engine.verdict import verdict_name
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
@@ -143,12 +144,8 @@ def many(count: int, word: str) -> str:
 
 def fate(decades: float) -> str:
     """The verdict on so many decades, in a word."""
-    from engine.verdict import THRESHOLD_DECADES
-
     if math.isnan(decades):
         return "overflow"
     if decades == -math.inf:
         return "dead"
-    if abs(decades) <= THRESHOLD_DECADES:
-        return "healthy"
-    return "vanishing" if decades < 0 else "exploding"
+    return verdict_name(decades)

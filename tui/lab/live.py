@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.architectures import ARCHITECTURES
+from engine.verdict import THRESHOLD_DECADES
 from tui.lab.axis import StickyRange
 from tui.lab.history import FrameHistory, LossCurve, Thinned
 from tui.lab.standing import Standing
@@ -36,8 +37,6 @@ MARKS = 512
 #: Runs that can be pinned, and the slot of the run before a remedy, which is not one of them.
 MAX_PINS = 4
 BEFORE_SLOT = MAX_PINS
-#: Decades around the loss end that the plot always shows: the verdict's own limits.
-BAND = 3.0
 
 
 def binned(values: HostArray, bins: int) -> HostArray:
@@ -235,7 +234,8 @@ class LiveRun:
         profile = self.profile(frame)
         near = float(profile[-1])
         if math.isfinite(near):
-            self.y_range.include(near - BAND, near + BAND)
+            # The plot always shows where the verdict would be another.
+            self.y_range.include(near - THRESHOLD_DECADES, near + THRESHOLD_DECADES)
         extent = finite_extent(profile)
         if extent is not None:
             self.y_range.include(*extent)

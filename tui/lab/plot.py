@@ -9,6 +9,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
+from engine.verdict import THRESHOLD_DECADES
 from tui.colours import Colours
 from tui.lab import axis
 from tui.lab.live import BEFORE_SLOT
@@ -141,8 +142,11 @@ class GradientPlot(StripWidget):
         if not math.isfinite(near):
             return
         style = self.get_component_rich_style("plot--band", partial=True)
-        for offset, name in ((3.0, " exploding above "), (-3.0, " vanishing below ")):
-            row = axis.row_of(near + offset, limits, canvas.height)
+        for end, name in (
+            (THRESHOLD_DECADES, " exploding above "),
+            (-THRESHOLD_DECADES, " vanishing below "),
+        ):
+            row = axis.row_of(near + end, limits, canvas.height)
             for column in range(canvas.width):
                 canvas.put(column, row, "╌", style)
             if canvas.width >= 60:

@@ -265,10 +265,6 @@ class MapView(StripWidget, can_focus=True):
 
 def words_of(point: Point) -> str:
     """The verdict on a point, in a word."""
-    from engine.verdict import THRESHOLD_DECADES
+    from engine.verdict import verdict_name
 
-    if point.decades is None:
-        return point.state
-    if abs(point.decades) <= THRESHOLD_DECADES:
-        return "healthy"
-    return "vanishing" if point.decades < 0 else "exploding"
+    return point.state if point.decades is None else verdict_name(point.decades)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from engine.verdict import THRESHOLD_DECADES
 from scenarios.lesson.blocks import Chart, Curve, Formula, Text
 from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
 from scenarios.lesson.runs import (
@@ -105,9 +106,9 @@ def _meaning(decades: float, weight: float) -> str:
             "Numbers of 32 bits end at 10^-45: a framework prints 0 here. The engine keeps the "
             "exponent apart, so this is the true size."
         )
-    if decades < -3.0:
+    if decades < -THRESHOLD_DECADES:
         return "Layer 1 learns that many times more slowly than the last: the gradient vanishes."
-    return "Layer 1 still learns." if decades <= 3.0 else "The gradient explodes."
+    return "Layer 1 still learns." if decades <= THRESHOLD_DECADES else "The gradient explodes."
 
 
 def _question(activation: str, weight: float) -> str:
