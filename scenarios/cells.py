@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.version import RESULT_VERSION
+from scenarios.plain import finite
 from scenarios.reader import SECTIONS
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ def cell_result(key: str, frame: Frame, seconds: float) -> CellResult:
     return CellResult(
         key=key,
         verdict=verdict.name,
-        decades=_finite(verdict.decades),
-        decades_per_hop=_finite(verdict.decades_per_hop),
+        decades=finite(verdict.decades),
+        decades_per_hop=finite(verdict.decades_per_hop),
         hops=verdict.hops,
-        loss=_finite(frame.loss),
+        loss=finite(frame.loss),
         step=frame.step,
         overflow=None if place is None else (place.layer, place.step),
         dead_at=verdict.dead_at,
@@ -105,8 +106,4 @@ def _finites(values: list[float]) -> tuple[float | None, ...]:
     # A sum is finite only if all of it is, and costs a fraction of looking at each.
     if math.isfinite(sum(values)):
         return tuple(values)
-    return tuple(_finite(value) for value in values)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return tuple(finite(value) for value in values)

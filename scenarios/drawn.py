@@ -9,6 +9,7 @@ from engine.architectures import ARCHITECTURES
 from engine.errors import EngineError
 from engine.verdict import THRESHOLD_DECADES
 from scenarios.errors import ScenarioError
+from scenarios.plain import finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -227,6 +228,4 @@ def _by_neuron(run: Run, layer: int, u: HostArray) -> DrawnWeights:
 
 
 def _plain(values: HostArray) -> list[float | None]:
-    import numpy as np
-
-    return [value if np.isfinite(value) else None for value in values.tolist()]
+    return [finite(value) for value in values.tolist()]

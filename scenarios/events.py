@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from scenarios.plain import DECIMALS, finite, logarithm, logarithms
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
 Event: TypeAlias = dict[str, Any]
-
-#: Decimals of what is a logarithm: a millionth of a decade is far below rounding in float32.
-_DECIMALS = 6
 
 
 def run_id(scenario: Scenario, device: str | None) -> str:
@@ -56,18 +55,17 @@ def frame_event(frame: Frame) -> Event:
     return {
         "event": "frame",
         "step": frame.step,
-        "loss": _number(frame.loss),
-        "accuracy": _share(frame.accuracy),
-        "evaluation_loss": _share(frame.evaluation_loss),
-        "evaluation_accuracy": _share(frame.evaluation_accuracy),
+        "loss": finite(frame.loss),
+        "accuracy": finite(frame.accuracy),
+        "evaluation_loss": finite(frame.evaluation_loss),
+        "evaluation_accuracy": finite(frame.evaluation_accuracy),
         "learning_rate": frame.learning_rate,
-        "log10_grad_h": _logs(hidden),
-        "log10_grad_a": None if pre is None else _logs(pre),
-        "gates": {gate: _logs(field) for gate, field in frame.log10_grad_gates.items()},
-        "path": {name: _logs(field) for name, field in frame.log10_path.items()},
+        "log10_grad_h": logarithms(hidden),
+        "log10_grad_a": None if pre is None else logarithms(pre),
+        "gates": {gate: logarithms(field) for gate, field in frame.log10_grad_gates.items()},
+        "path": {name: logarithms(field) for name, field in frame.log10_path.items()},
         "log10_grad_params": {
-            name: _number(round(value, _DECIMALS))
-            for name, value in frame.log10_grad_params.items()
+            name: logarithm(value) for name, value in frame.log10_grad_params.items()
         },
         "activation_rms": _shares(frame.activation_rms),
         "zero_fraction": _shares(frame.zero_fraction),
@@ -88,7 +86,7 @@ def jacobian_event(found: JacobianSpectrum | str, step: int) -> Event:
     if isinstance(found, str):
         return event
     return event | {
-        "log10_singular_values": _logs(found.log10_values[None])[0],
+        "log10_singular_values": logarithms(found.log10_values[None])[0],
         "weights": _shares(found.weights[None])[0],
         "seconds": round(found.seconds, 6),
     }
@@ -103,12 +101,12 @@ def jacobian_fields(found: JacobianSpectrum | str) -> Event:
         "method": found.method,
         "outputs": found.outputs,
         "inputs": found.inputs,
-        "log10_largest": _log(found.largest),
-        "log10_median": _log(found.median),
-        "log10_smallest": _log(found.smallest),
-        "log10_condition": _log(found.log10_condition),
-        "zeros": round(found.zeros, _DECIMALS),
-        "log10_floor": _log(found.log10_floor),
+        "log10_largest": logarithm(found.largest),
+        "log10_median": logarithm(found.median),
+        "log10_smallest": logarithm(found.smallest),
+        "log10_condition": logarithm(found.log10_condition),
+        "zeros": round(found.zeros, DECIMALS),
+        "log10_floor": logarithm(found.log10_floor),
     }
 
 
@@ -137,9 +135,9 @@ def end_event(
     return {
         "event": "end",
         "step": frame.step,
-        "loss": _number(frame.loss),
+        "loss": finite(frame.loss),
         **verdict_fields(frame.verdict),
-        "theory_decades": _log(theory),
+        "theory_decades": logarithm(theory),
         "overflow": _place(frame.overflow),
         "diverged": None
         if lost is None
@@ -193,8 +191,8 @@ def verdict_fields(verdict: Verdict) -> Event:
     dead = verdict.dead_at
     return {
         "verdict": verdict.name,
-        "decades": _log(verdict.decades),
-        "decades_per_hop": _log(verdict.decades_per_hop),
+        "decades": logarithm(verdict.decades),
+        "decades_per_hop": logarithm(verdict.decades_per_hop),
         "hops": verdict.hops,
         "axis": verdict.axis,
         "layer": verdict.layer,
@@ -215,11 +213,8 @@ def culprits_fields(found: Culprits | None) -> Event | None:
         "axis": found.axis,
         "layer": found.layer,
         "of": found.of,
-        "parts": {
-            name: [_number(gain) for gain in gains.round(_DECIMALS).tolist()]
-            for name, gains in found.parts.items()
-        },
-        "total": {name: _log(decades) for name, decades in found.total.items()},
+        "parts": {name: logarithms(gains[None])[0] for name, gains in found.parts.items()},
+        "total": {name: logarithm(decades) for name, decades in found.total.items()},
         "killed": None if killed is None else {"part": killed[0], "place": killed[1]},
     }
 
@@ -231,28 +226,11 @@ def to_json(event: Event) -> str:
     return json.dumps(event, allow_nan=False, separators=(",", ":"))
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _log(value: float | None) -> float | None:
-    return None if value is None else _number(round(value, _DECIMALS))
-
-
-def _share(value: float | None) -> float | None:
-    return None if value is None else _number(value)
-
-
 def _place(overflow: Overflow | None) -> dict[str, int] | None:
     return None if overflow is None else {"layer": overflow.layer, "step": overflow.step}
-
-
-def _logs(field: NDArray[np.float64]) -> list[list[float | None]]:
-    rounded: list[list[float]] = field.round(_DECIMALS).tolist()
-    return [[_number(value) for value in layer] for layer in rounded]
 
 
 def _shares(field: NDArray[np.float64]) -> list[list[float | None]]:
     # Six digits, not six decimals: an activation's size has no fixed scale.
     rows: list[list[float]] = field.tolist()
-    return [[_number(float(f"{value:.6g}")) for value in layer] for layer in rows]
+    return [[finite(float(f"{value:.6g}")) for value in layer] for layer in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -142,8 +141,3 @@ class Page:
                 raise ScenarioError(source, allowed, key=key, nearest=nearest_of(key, known))
             values[key] = known[key].checked(value, source)
         return Settings(values)
-
-
-def finite(value: float) -> float | None:
-    """`value` for JSON: None where it is infinite or not a number."""
-    return value if math.isfinite(value) else None

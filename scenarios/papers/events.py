@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from scenarios.plain import finite
 
 if TYPE_CHECKING:
     from scenarios.events import Event
@@ -65,8 +66,8 @@ def end_event(
                 "part": result.part,
                 "net": result.net,
                 "paper": result.paper,
-                "ours": _finite(result.value),
-                "seeds": [_finite(value) for value in result.values],
+                "ours": finite(result.value),
+                "seeds": [finite(value) for value in result.values],
                 "evaluation_losses": list(result.losses),
                 "diverged": result.diverged,
                 "steps": result.steps,
@@ -83,7 +84,3 @@ def end_event(
 
 def _place(entry: Entry) -> Event:
     return {"part": entry.part, "net": entry.net, "seed": entry.seed}
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from scenarios.plain import finite
+
 if TYPE_CHECKING:
     from engine.frame import Frame
     from scenarios.papers.definition import Entry, PaperSet
@@ -29,8 +31,6 @@ class Step(NamedTuple):
 
 def step_of(frame: Frame) -> Step:
     """A frame as it counts here."""
-    from scenarios.store.rows import finite
-
     layer = None if frame.overflow is None else frame.overflow.layer
     if layer is None and not math.isfinite(frame.loss):
         layer = len(frame.log10_grad_h)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from scenarios.events import frame_event, to_json
+from scenarios.plain import finite, logarithm, logarithms
 
 if TYPE_CHECKING:
-    from engine.arrays import HostArray
     from engine.frame import Frame
     from scenarios.cells import CellResult
 
 Row = dict[str, Any]
 
-#: Decimals of what is a logarithm, as in the JSON events.
-_DECIMALS = 6
 #: Up to here every step's arrays are kept, then every 10th step's up to ten times as far, ...
 _EVERY_STEP = 1000
 
@@ -50,8 +47,8 @@ def result_columns(frame: Frame) -> Row:
         "step": frame.step,
         "loss": finite(frame.loss),
         "verdict": verdict.name,
-        "decades": _rounded(verdict.decades),
-        "decades_per_hop": _rounded(verdict.decades_per_hop),
+        "decades": logarithm(verdict.decades),
+        "decades_per_hop": logarithm(verdict.decades_per_hop),
         "hops": verdict.hops,
         "axis": verdict.axis,
         "layer": verdict.layer,
@@ -74,9 +71,9 @@ def array_columns(frame: Frame) -> Row:
     import numpy as np
 
     parameters = frame.log10_grad_params
-    (sizes,) = _logs(np.array([list(parameters.values())]))
+    (sizes,) = logarithms(np.array([list(parameters.values())]))
     return {
-        "log10_grad_h": _text(_logs(frame.log10_grad_h)),
+        "log10_grad_h": _text(logarithms(frame.log10_grad_h)),
         "log10_grad_params": _text(dict(zip(parameters, sizes, strict=True))),
     }
 
@@ -123,25 +120,6 @@ def _places(dead: tuple[int, int] | None, overflow: tuple[int, int] | None) -> R
 def _place(row: Row, name: str) -> tuple[int, int] | None:
     layer, step = row[f"{name}_layer"], row[f"{name}_step"]
     return None if layer is None else (layer, step)
-
-
-def finite(value: float | None) -> float | None:
-    """`value`, None where it is no number SQLite and JSON could both hold."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else finite(round(value, _DECIMALS))
-
-
-def _logs(field: HostArray) -> list[list[float | None]]:
-    import numpy as np
-
-    rows: list[list[float | None]] = field.round(_DECIMALS).tolist()
-    # Nearly always: looking at every number costs as much as writing it.
-    if np.isfinite(field).all():
-        return rows
-    return [[finite(value) for value in layer] for layer in rows]
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scenarios.plain import logarithm
 from scenarios.sweeps.diagram import diagram_event
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from scenarios.sweeps.diagram import Diagram
     from scenarios.sweeps.executors import Executor
     from scenarios.sweeps.run import SweptCell
-
-#: Decimals of what is a logarithm, as in a run's events.
-_DECIMALS = 6
 
 
 def start_event(sweep: Sweep, executor: Executor) -> Event:
@@ -37,8 +35,8 @@ def cell_event(cell: SweptCell) -> Event:
         "values": dict(cell.values),
         "key": result.key,
         "verdict": result.verdict,
-        "decades": _rounded(result.decades),
-        "decades_per_hop": _rounded(result.decades_per_hop),
+        "decades": logarithm(result.decades),
+        "decades_per_hop": logarithm(result.decades_per_hop),
         "hops": result.hops,
         "loss": result.loss,
         "step": result.step,
@@ -59,10 +57,6 @@ def end_event(diagram: Diagram, *, done: int, failed: int, interrupted: bool) ->
         "interrupted": interrupted,
         "diagram": diagram_event(diagram),
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DECIMALS)
 
 
 def _place(place: tuple[int, int] | None) -> dict[str, int] | None:

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scenarios.lesson.blocks import Chart, Curve, Table, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import fate, first_frame, power, profile, recurrent, small
+from scenarios.plain import finite
 
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario

@@ -6,8 +6,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import activation_title, change, factor, first_frame, many, minus, small
+from scenarios.plain import finite
 
 if TYPE_CHECKING:
     from scenarios.runner import Run

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import activation_title, first_frame, log10_of, small
+from scenarios.plain import finite
 
 
 def _read(settings: Settings) -> Reading:

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import factor, fate, first_frame, minus, power, recurrent, relative
+from scenarios.plain import finite
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from scenarios.lesson.blocks import Beside, Chart, Curve, Formula, Plane, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import first_frame, log10_of, power, profile, recurrent
+from scenarios.plain import finite
 
 
 def _read(settings: Settings) -> Reading:

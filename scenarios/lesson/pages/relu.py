@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from scenarios.lesson.blocks import Chart, Curve, Formula, Table, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import factor, fate, first_frame, many, part, power, profile, small
+from scenarios.plain import finite
 
 
 def _read(settings: Settings) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from scenarios.lesson.blocks import Beside, Chart, Curve, Formula, Plane, Table, Text
-from scenarios.lesson.page import Knob, Number, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Number, Page, Reading, Settings
 from scenarios.lesson.runs import (
     activation_title,
     change,
@@ -17,6 +17,7 @@ from scenarios.lesson.runs import (
     profile,
     recurrent,
 )
+from scenarios.plain import finite
 
 _ACTIVATIONS = ("linear", "tanh", "relu", "sigmoid")
 

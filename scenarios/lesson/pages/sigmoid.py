@@ -6,7 +6,7 @@ import math
 
 from engine.verdict import THRESHOLD_DECADES
 from scenarios.lesson.blocks import Chart, Curve, Formula, Text
-from scenarios.lesson.page import Knob, Page, Reading, Settings, finite
+from scenarios.lesson.page import Knob, Page, Reading, Settings
 from scenarios.lesson.runs import (
     activation_title,
     factor,
@@ -18,6 +18,7 @@ from scenarios.lesson.runs import (
     power,
     small,
 )
+from scenarios.plain import finite
 
 
 def _read(settings: Settings) -> Reading:
