@@ -46,12 +46,10 @@ def weight_sizes(network: Network, cell: int = 0) -> WeightSizes:
 def _sizes(layer: Layer, cell: int) -> dict[str, float]:
     import numpy as np
 
-    parameters = layer.arrays.parameters
-    name = layer.hop_weight if layer.recurrent else next(iter(parameters))
-    weight = layer.backend.to_host(parameters[name][cell]).astype(np.float64)
+    parameter = layer.arrays.parameters[layer.hop_weight]
+    weight = layer.backend.to_host(parameter[cell]).astype(np.float64)
     if not layer.recurrent:
-        units = math.prod(weight.shape[-1:])
-        return {SCALE: float(np.linalg.norm(weight)) / math.sqrt(units)}
+        return {SCALE: float(np.linalg.norm(weight)) / math.sqrt(weight.shape[-1])}
     if weight.ndim == 1:
         size = np.abs(weight)
         ends = {

@@ -250,12 +250,7 @@ def versions(backend: str | None) -> dict[str, str]:
 
 def _too_large(scenario: Scenario, shortage: str) -> ScenarioError:
     """Name the size that stands out most against its default."""
-    sizes = {
-        f"{section}.{key}": value
-        for section, keys in scenario.to_dict().items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    }
+    sizes = scenario.values()
 
     def excess(key: str) -> float:
         default = FIELDS[key].default

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from engine.architectures import ARCHITECTURES
 from scenarios.errors import ScenarioError
 from scenarios.schema import FIELDS, Value
 from scenarios.sweeps.axes import SEED, Axis, rounded
@@ -243,7 +244,7 @@ def _borders(scenario: Scenario, field: str) -> tuple[tuple[float, ...], str]:
     reason = prediction.reasons[_CRITICAL[field]]
     spec, bound = network_spec(scenario), prediction.bound_decades
     hops = (spec.time_steps if prediction.axis == "time" else spec.depth) - 1
-    of_hops = "init.recurrent_scale" if prediction.axis == "time" else "init.weight_scale"
+    of_hops = ARCHITECTURES[scenario.network.kind].hop_scale
     if bound is None or not hops or field != of_hops:
         return (), reason
     # The scale multiplies every hop, so the bound changes by its logarithm at each.

@@ -17,6 +17,7 @@ class DiagonalLayer(FeedForwardLayer):
     """Every unit feeds the one above it alone; the input is as wide as the layers."""
 
     hop_role: ClassVar[Role] = "vector"
+    hop_weight: ClassVar[str] = "w"
 
     @classmethod
     def plan(cls, spec: NetworkSpec, index: int, input_shape: Shape, cells: int) -> LayerPlan:
