@@ -88,7 +88,7 @@ def test_scenarios_can_use_them() -> None:
     scenario = load("indrnn", changes | {"task.name": "toy"})
     assert scenario.network.activation == scenario.init.scheme == scenario.task.name == "toy"
     assert scenario.task.input_size is None
-    assert load("cnn-relu").with_kind("toy").network.kernel_size == 3
+    assert load("cnn-relu").with_changes({"network.kind": "toy"}).network.kernel_size == 3
 
 
 @pytest.mark.usefixtures("toys")

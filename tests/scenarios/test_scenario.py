@@ -176,7 +176,7 @@ def test_any_scenario_can_take_any_kind(
     kind: str,
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    changed = load(written(folder, document)).with_kind(kind)
+    changed = load(written(folder, document)).with_changes({"network.kind": kind})
     assert changed.network.kind == kind
     path = folder / "changed.toml"
     path.write_text(changed.to_toml(), encoding="utf-8")
@@ -243,7 +243,7 @@ def refused_in_one_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), itertools.product(KINDS, KINDS))
-def test_with_kind_keeps_what_fits(tmp_path: Path, before: str, after: str) -> None:
+def test_another_kind_keeps_what_fits(tmp_path: Path, before: str, after: str) -> None:
     document = {
         "network": {"kind": before, "hidden_size": 7, "bias": False},
         "init": {"weight_scale": 1.5, "bias_scale": 0.25},
@@ -257,7 +257,7 @@ def test_with_kind_keeps_what_fits(tmp_path: Path, before: str, after: str) -> N
     ]
     if chosen[0]:
         document["network"]["activation"] = "relu"
-    changed = load(written(tmp_path, document)).with_kind(after)
+    changed = load(written(tmp_path, document)).with_changes({"network.kind": after})
     if chosen[0] and not chosen[1]:
         del document["network"]["activation"]
     kept = {key: value for key, value in changed.to_dict().items() if key in document}
@@ -280,30 +280,28 @@ def of_kind(folder: Path, kind: str, **tables: dict[str, object]) -> Scenario:
 
 def test_the_gradients_path_keeps_its_length(tmp_path: Path) -> None:
     deep = of_kind(tmp_path, "cnn", network={"depth": 70})
-    long = deep.with_kind("rnn")
+    long = deep.with_changes({"network.kind": "rnn"})
     assert (long.network.depth, long.task.time_steps) == (1, 70)
-    assert long.with_kind("mlp").network.depth == 70
+    assert long.with_changes({"network.kind": "mlp"}).network.depth == 70
     stacked = of_kind(tmp_path, "indrnn", network={"depth": 6}, task={"time_steps": 30})
-    assert (stacked.with_kind("rnn").network.depth, stacked.with_kind("mlp").network.depth) == (
-        6,
-        30,
-    )
+    assert stacked.with_changes({"network.kind": "rnn"}).network.depth == 6
+    assert stacked.with_changes({"network.kind": "mlp"}).network.depth == 30
     endless = of_kind(tmp_path, "rnn", task={"time_steps": 1_000_000})
-    assert endless.with_kind("mlp").network.depth == 10_000
+    assert endless.with_changes({"network.kind": "mlp"}).network.depth == 10_000
     chosen = deep.with_changes({"network.kind": "rnn", "network.depth": 2, "task.time_steps": 5})
     assert (chosen.network.depth, chosen.task.time_steps) == (2, 5)
 
 
 def test_what_no_longer_fits_gives_way(tmp_path: Path) -> None:
     ranged = of_kind(tmp_path, "indrnn", init={"scheme": "recurrent_range", "recurrent_upper": 3.0})
-    assert ranged.with_kind("mlp").init.scheme == "gaussian"
+    assert ranged.with_changes({"network.kind": "mlp"}).init.scheme == "gaussian"
     assert ranged.with_changes({"init.scheme": "gaussian"}).init.recurrent_upper is None
     again = ranged.with_changes({"init.scheme": "gaussian"}).with_changes(
         {"init.scheme": "recurrent_range"}
     )
     assert again.init.recurrent_upper == 2.0
     adding = of_kind(tmp_path, "rnn", task={"name": "adding"})
-    assert adding.with_kind("cnn").task.name == "noise"
+    assert adding.with_changes({"network.kind": "cnn"}).task.name == "noise"
     assert adding.with_changes({"task.name": "noise"}).task.input_size == 64
     short = of_kind(tmp_path, "rnn", task={"time_steps": 1}).with_changes({"task.name": "adding"})
     assert short.task.time_steps == 100
@@ -337,14 +335,14 @@ def test_every_kind_is_covered_here() -> None:
 
 def test_connections_give_way_where_a_kind_has_none() -> None:
     skips = load("mlp-relu-residual")
-    assert skips.with_kind("cnn").network.residual is True
+    assert skips.with_changes({"network.kind": "cnn"}).network.residual is True
     # A hundred layers became a hundred time steps of one layer, which has nothing to skip.
-    assert skips.with_kind("indrnn").network.residual is False
+    assert skips.with_changes({"network.kind": "indrnn"}).network.residual is False
     deep = skips.with_changes({"network.kind": "indrnn", "network.depth": 3})
     assert deep.network.residual is True
-    assert skips.with_kind("rnn").network.residual is None
+    assert skips.with_changes({"network.kind": "rnn"}).network.residual is None
     dense = load("indrnn-dense", {"network.norm": "layer"})
-    assert dense.with_kind("mlp").network.dense is None
-    assert dense.with_kind("lstm").network.norm == "layer"
+    assert dense.with_changes({"network.kind": "mlp"}).network.dense is None
+    assert dense.with_changes({"network.kind": "lstm"}).network.norm == "layer"
     with pytest.raises(ScenarioError, match=r"network\.dense = true: must be false while"):
         dense.with_changes({"network.residual": True})

@@ -112,5 +112,5 @@ async def test_the_picker_of_the_app_offers_it_and_runs_it() -> None:
 
 
 def test_a_scenario_of_another_kind_can_become_one() -> None:
-    scenario = load("mlp-sigmoid").with_kind("diagonal")
+    scenario = load("mlp-sigmoid").with_changes({"network.kind": "diagonal"})
     assert (scenario.network.kind, scenario.network.depth) == ("diagonal", 100)
