@@ -66,7 +66,8 @@ class Worker:
         self._mode = mode
         self._store = () if store is None else (str(store),)
         self._run = 0
-        self._request: tuple[Any, ...] = ()
+        # The last start and what was told after it, until the engine has noticed.
+        self._unnoticed: list[tuple[Any, ...]] = []
         self._asked_at = 0.0
         self._accepted = True
         self._ever_accepted = False
@@ -99,27 +100,27 @@ class Worker:
 
     def _replace(self, what: str, *wanted: object) -> int:
         self._run += 1
-        self._request = (what, self._run, *wanted)
+        self._unnoticed = []
         self._asked_at = time.monotonic()
         self._accepted = False
-        self._send(self._request)
+        self._tell(what, self._run, *wanted)
         return self._run
 
     def keep(self) -> None:
         """Have the run stored, however short it is."""
-        self._send(("keep", self._run))
+        self._tell("keep", self._run)
 
     def pause(self) -> None:
         """Hold the run after the step it is at."""
-        self._send(("pause",))
+        self._tell("pause")
 
     def resume(self) -> None:
         """Go on with a run on hold."""
-        self._send(("resume",))
+        self._tell("resume")
 
     def step(self, count: int = 1) -> None:
         """Let a run on hold do `count` more steps."""
-        self._send(("step", count))
+        self._tell("step", count)
 
     def jacobian(self) -> None:
         """Ask for the Jacobian's singular values, at the step that the run is at then."""
@@ -153,7 +154,8 @@ class Worker:
         if not self._accepted and self._ever_accepted and late and self._process is not None:
             # A step of many seconds is under way: what it computes is not wanted any more.
             self._reopen()
-            self._send(self._request)
+            for command in self._unnoticed:
+                self._send(command)
         if not self._pulled:
             self._pulled = True
             self._send(("pull",))
@@ -169,6 +171,12 @@ class Worker:
         if self._process is not None:
             # It ends by itself, after the step it is at, and stores what is to be kept.
             self._process.end(_FAREWELL if self._store else 0.0)
+
+    def _tell(self, *command: Any) -> None:
+        """Send what an engine that takes this one's place has to know too."""
+        if not self._accepted:
+            self._unnoticed.append(command)
+        self._send(command)
 
     def _send(self, command: tuple[Any, ...]) -> None:
         try:
@@ -242,7 +250,8 @@ class _Server:
             case ("keep", run) if run == self._run:
                 self._keeping.keep()
             case ("pause",):
-                self._paused, self._steps = True, 0
+                # Step 0 is still owed to a picture that shows what ran before.
+                self._paused, self._steps = True, int(self._last is None)
             case ("resume",):
                 self._paused = False
             case ("step", count):
