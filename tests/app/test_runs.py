@@ -19,7 +19,7 @@ from scenarios.store.history import History
 from scenarios.store.recording import Recording
 from scenarios.store.store import Store
 from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
-from tests.app.test_keys import text
+from tests.app.test_keys import text, type_at_once
 from tests.app.test_snapshots import Compare, both_sizes, same_picture
 from tui.lab.compare import CompareView
 from tui.lab.session import State
@@ -225,6 +225,33 @@ async def test_comparing(stored: Path) -> None:
         assert "≤" in app.lab.session.pins[0].standing.theory
 
 
+async def test_each_key_is_about_the_run_it_was_pressed_on(stored: Path) -> None:
+    app = app_on(stored)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        type_at_once(app, *("p", "down") * 3, "p", "p")
+        await settled(pilot)
+        assert [pin.run for pin in app.lab.session.pins] == [-5, -4, -3]
+        type_at_once(app, "c", "up")
+        await until(pilot, lambda: app.screen is app.lab)
+        assert [pin.run for pin in app.lab.session.pins] == [-5, -4, -3, -2]
+        await opened(pilot)
+        type_at_once(app, "enter", "down")
+        await until(pilot, lambda: app.screen is app.lab)
+        assert app.lab.session.scenario.name == "rnn-relu-above"
+
+
+async def test_a_fifth_pin_says_which_key_helps_here(stored: Path) -> None:
+    app = app_on(stored)
+    async with app.run_test(notifications=True) as pilot:
+        await opened(pilot, *("p", "down") * 4, "p")
+        (notice,) = app._notifications
+        assert "no more fit: p on a pinned run lets it go" in notice.message
+        await pilot.press("up", "p", "down", "p")
+        await settled(pilot)
+        assert [pin.run for pin in app.lab.session.pins] == [-5, -4, -3, -1]
+
+
 async def test_renaming(stored: Path) -> None:
     app = app_on(stored)
     async with app.run_test() as pilot:
@@ -251,6 +278,37 @@ async def test_deleting_and_undoing(stored: Path) -> None:
         await until(pilot, lambda: "Nothing is left to undo" in text(app))
         await settled(pilot)
         assert [line.split()[0] for line in listed(app)] == ["5", "4", "3", "2", "1"]
+
+
+async def test_deleting_as_fast_as_one_types(stored: Path) -> None:
+    app = app_on(stored)
+    async with app.run_test(notifications=True) as pilot:
+        await opened(pilot)
+        type_at_once(app, "d", "down", "d", "d", "p")
+        await settled(pilot)
+        assert [line.split()[0] for line in listed(app)] == ["4", "1"]
+        assert "holds no run" not in text(app) and "2 runs" in text(app)
+        assert [pin.run for pin in app.lab.session.pins] == [-1]
+        type_at_once(app, "u", "u")
+        await settled(pilot)
+        assert [line.split()[0] for line in listed(app)] == ["4", "3", "2", "1"]
+
+
+async def test_a_run_that_cannot_be_deleted_is_listed_again(stored: Path) -> None:
+    app = app_on(stored)
+    async with app.run_test(notifications=True) as pilot:
+        await opened(pilot)
+        with History.open(stored) as other:
+            other.delete([5])
+        type_at_once(app, "d", "d")
+        await settled(pilot)
+        assert [line.split()[0] for line in listed(app)] == ["3", "2", "1"]
+        with closing(sqlite3.connect(stored, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            type_at_once(app, "d")
+            await until(pilot, lambda: "locked by another program" in text(app))
+            holder.execute("ROLLBACK")
+        await until(pilot, lambda: len(listed(app)) == 3)
 
 
 @pytest.mark.parametrize(

@@ -393,13 +393,16 @@ class Session:
         live = self.live
         if live is None:
             return "There is no run to pin yet."
-        refusal = self.pin_run(live)
+        refusal = self.pin_run(live, "P lets the latest go")
         if refusal is None and live.number == self._number and self.state is not State.STORED:
             self._worker.keep()
         return refusal
 
-    def pin_run(self, live: LiveRun) -> str | None:
-        """Keep a run in the plot, be it from the worker or from the store."""
+    def pin_run(self, live: LiveRun, way_out: str) -> str | None:
+        """Keep a run in the plot, be it from the worker or from the store.
+
+        Says why not, and where too many are pinned the key that helps; None if it did.
+        """
         if live.frame is None:
             return "There is no run to pin yet."
         label = live.pin_label
@@ -407,7 +410,7 @@ class Session:
         named = [pin for pin in self.pins if pin.label == label]
         same = next((pin for pin in named if pin.shows(live.number, values)), None)
         if same is None and len(self.pins) == MAX_PINS:
-            return "Four runs are pinned, and no more fit: P lets the latest go."
+            return f"Four runs are pinned, and no more fit: {way_out}."
         free = set(range(MAX_PINS)) - {pin.slot for pin in self.pins}
         slot = min(free) if same is None else same.slot
         pin = Pin(live.number, label, values, slot, standing(live, live.frame))

@@ -23,6 +23,7 @@ class Listing:
         rows: those that are known, the first of them at `start`.
         cursor: the place of the chosen one.
         top: the place of the first one in sight.
+        dropped: numbers of runs that are not listed, though the store may still have them.
     """
 
     words: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Listing:
     rows: Sequence[Row] = field(default_factory=list)
     cursor: int = 0
     top: int = 0
+    dropped: set[int] = field(default_factory=set)
 
     @property
     def order(self) -> str:
@@ -76,15 +78,22 @@ class Listing:
     def take(self, count: int, start: int, rows: Sequence[Row], height: int) -> None:
         """Take in what was fetched; the cursor stays on its run, wherever that is now."""
         chosen = self.chosen
-        self.count, self.start, self.rows = count, start, rows
+        listed = [row for row in rows if row["id"] not in self.dropped]
+        count -= len(rows) - len(listed)
+        self.count, self.start, self.rows = count, start, listed
         if chosen is not None:
-            same = [k for k, row in enumerate(rows, start) if row["id"] == chosen["id"]]
+            same = [k for k, row in enumerate(listed, start) if row["id"] == chosen["id"]]
             if same:
                 # At the top of the list the newest are wanted in sight, not the place kept.
                 self.top = 0 if self.top == 0 else self.top + same[0] - self.cursor
                 self.cursor = same[0]
         self.cursor = min(self.cursor, max(count - 1, 0))
         self.settle(height)
+
+    def drop(self, number: int, height: int) -> None:
+        """List a run no more; where the cursor was on it, it is on the one that follows."""
+        self.dropped.add(number)
+        self.take(self.count, self.start, self.rows, height)
 
     def narrow(self, words: Sequence[str]) -> None:
         """List only what holds these words."""

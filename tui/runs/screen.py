@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
@@ -41,6 +42,7 @@ _T = TypeVar("_T")
 REFRESH = 1.0
 NO_STORE = "No store: the app was opened with --no-store."
 EMPTY = "Nothing is stored yet. A run is, once it has been on for two seconds or was pinned."
+_UNPIN = "p on a pinned run lets it go"
 NO_MATCH = "No run has all of these words; escape lists all."
 
 
@@ -80,6 +82,8 @@ class RunsScreen(Screen[None]):
         self._shelf = None if self.app.store is None else Shelf(self.app.store)
         self._line = ""
         self._busy = self._again = False
+        # Keys are typed faster than the store answers: what they do is done in their order.
+        self._turn = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """Few widgets: each draws its own lines."""
@@ -255,7 +259,7 @@ class RunsScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Show the run in the Lab, as it was stored."""
-        self.run_worker(self._with_chosen(self._open))
+        self._with_chosen(self._open)
 
     async def _open(self, stored: StoredRun) -> None:
         if stored.frames:
@@ -266,22 +270,22 @@ class RunsScreen(Screen[None]):
 
     def action_pin(self) -> None:
         """Pin the run in the Lab's plot, or let it go."""
-        self.run_worker(self._with_chosen(self._pin))
+        self._with_chosen(self._pin)
 
     async def _pin(self, stored: StoredRun) -> None:
         session = self._session
         if not session.unpin_run(-stored.number):
-            self._refuse(session.pin_run(await self._foretold(stored)))
+            self._refuse(session.pin_run(await self._foretold(stored), _UNPIN))
         self._show()
 
     def action_compare(self) -> None:
         """Beside what is in the Lab's plot."""
-        self.run_worker(self._with_chosen(self._compare))
+        self._with_chosen(self._compare)
 
     async def _compare(self, stored: StoredRun) -> None:
         session = self._session
         if all(pin.run != -stored.number for pin in session.pins):
-            refusal = session.pin_run(await self._foretold(stored))
+            refusal = session.pin_run(await self._foretold(stored), _UNPIN)
             if refusal is not None:
                 self._refuse(refusal)
                 return
@@ -318,16 +322,23 @@ class RunsScreen(Screen[None]):
 
     def action_delete(self) -> None:
         """Delete the run; it can be had back."""
-        row = self._listing.chosen
-        if row is not None:
-            self.run_worker(self._delete(row))
+        row, shelf = self._listing.chosen, self._shelf
+        if row is None:
+            return
+        if shelf is not None and shelf.read_only is None and row["state"] != "running":
+            # The next key is about the next run, whether or not the store has answered by then.
+            self._listing.drop(row["id"], self._table.height)
+            self._show()
+        self.run_worker(self._delete(row))
 
     async def _delete(self, row: Row) -> None:
         def delete(history: History) -> bool:
             history.delete([row["id"]])
             return True
 
-        if await self._change(delete):
+        done = await self._change(delete)
+        self._listing.dropped.discard(row["id"])
+        if done:
             self.notify(f"Deleted run {row['id']}, {called(row)}: u has it back.", markup=False)
 
     def action_undo(self) -> None:
@@ -345,26 +356,33 @@ class RunsScreen(Screen[None]):
         if self._shelf is None:
             self._refuse(NO_STORE)
             return None
-        try:
-            done = await self._shelf.change(call)
-        except ScenarioError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return None
+        async with self._turn:
+            try:
+                done = await self._shelf.change(call)
+            except ScenarioError as error:
+                self.notify(str(error), severity="error", markup=False)
+                done = None
         self._changed()
         return done
 
-    async def _with_chosen(self, do: Callable[[StoredRun], Awaitable[None]]) -> None:
-        """Do something with the run under the cursor, fetched anew if it has to be."""
+    def _with_chosen(self, do: Callable[[StoredRun], Awaitable[None]]) -> None:
+        """Do something with the run that is under the cursor now, wherever that goes meanwhile."""
         row = self._listing.chosen
-        if row is None or self._shelf is None:
-            return
-        try:
-            stored = await self._shelf.ask(lambda history: take(history, row))
-        except ScenarioError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return
-        if stored is not None:
-            await do(stored)
+        if row is not None and self._shelf is not None:
+            self.run_worker(self._with(self._shelf, row, do))
+
+    async def _with(
+        self, shelf: Shelf, row: Row, do: Callable[[StoredRun], Awaitable[None]]
+    ) -> None:
+        """Do something with a run, fetched anew."""
+        async with self._turn:
+            try:
+                stored = await shelf.ask(lambda history: take(history, row))
+            except ScenarioError as error:
+                self.notify(str(error), severity="error", markup=False)
+                return
+            if stored is not None:
+                await do(stored)
 
     def action_export(self) -> None:
         """Write the run, or all of them, to a file."""
