@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tui.lab.axis import round_up
+
 if TYPE_CHECKING:
     from engine.arrays import HostArray
 
@@ -58,7 +60,7 @@ def histogram(
 
 def _edges(low: float, high: float, mark: float) -> list[float]:
     """Where bars begin and end; a mark among the values is such a place."""
-    step = _round_up((high - low) / _BARS)
+    step = round_up((high - low) / _BARS)
     start = mark if low - step < mark < high + step else 0.0
     first = math.floor((low - start) / step)
     last = max(math.ceil((high - start) / step), first + 1)
@@ -67,9 +69,3 @@ def _edges(low: float, high: float, mark: float) -> list[float]:
 
 def _bar(length: float) -> str:
     return f"{'█' * round(length) or '▏'} " if length else ""
-
-
-def _round_up(value: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below `value`."""
-    unit = 10.0 ** math.floor(math.log10(value))
-    return next(unit * part for part in (1.0, 2.0, 5.0, 10.0) if unit * part >= value * 0.999)

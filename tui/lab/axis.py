@@ -19,6 +19,12 @@ def round_step(span: float, at_most: int) -> int:
     return int(10 * power)
 
 
+def round_up(value: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that is not below `value`, give or take 0.1%."""
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(unit * part for part in (1.0, 2.0, 5.0, 10.0) if unit * part >= value * 0.999)
+
+
 class StickyRange:
     """Limits of an axis that grow to whole round steps and never shrink."""
 
@@ -82,9 +88,7 @@ def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
 
 def ticks(low: float, high: float, height: int) -> dict[int, str]:
     """Round numbers from `low` to `high`, whole or not, by canvas row, two rows apart at least."""
-    wanted = (high - low) / max(height // 2, 1)
-    unit = 10.0 ** math.floor(math.log10(wanted))
-    step = next(unit * part for part in (1.0, 2.0, 5.0, 10.0) if unit * part >= wanted * 0.999)
+    step = round_up((high - low) / max(height // 2, 1))
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     labels: dict[int, str] = {}
     for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):

@@ -146,7 +146,7 @@ class _Bars:
         high = max(float(values.max(initial=0.0)), _LEAST_REACH)
         wanted = max(_FEWEST_BARS, int(2.0 * math.sqrt(found.count)))
         # One bar more than parts, since the outermost reach half a bar beyond the ends.
-        self._decades = _round((high - low) / max(min(wanted, columns) - 2, 1))
+        self._decades = axis.round_up((high - low) / max(min(wanted, columns) - 2, 1))
         self._first, last = round(low / self._decades), round(high / self._decades)
         count = last - self._first + 1
         places = np.rint(values / self._decades).astype(np.int64) - self._first
@@ -178,9 +178,3 @@ class _Bars:
 def _eighths(cells: float) -> int:
     """A height in eighths of a cell: what is there at all can be seen."""
     return max(round(8.0 * cells), 1) if cells > 0.0 else 0
-
-
-def _round(decades: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below `decades`."""
-    unit = 10.0 ** math.floor(math.log10(decades))
-    return next(unit * part for part in (1.0, 2.0, 5.0, 10.0) if unit * part >= decades * 0.999)
