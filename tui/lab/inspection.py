@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from engine.architectures import ARCHITECTURES
+from tui.lab.bars import bar_cell
 from tui.lab.plot import WAITING
 from tui.lab.view import View
 from tui.strips import line_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from engine.inspection import Histogram, Inspection
     from tui.lab.live import LiveRun
 
-#: Bars of one cell's eighths.
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
 #: Bars that even a few values are spread over.
 _FEWEST_BARS = 12
 #: Columns of the facts beside the histogram: at least, and as a share of the whole.
@@ -170,8 +169,7 @@ class InspectionView(View, can_focus=True):
         strips = [line_of(width, (head, self._ink("words")))]
         for floor in range(rows - 1, -1, -1):
             parts = [
-                (_EIGHTHS[_eighths(count, tallest, rows, floor)], self._ink(ink))
-                for count, ink in columns_of
+                (bar_cell(count, tallest, rows, floor), self._ink(ink)) for count, ink in columns_of
             ]
             strips.append(line_of(width, *parts))
         strips.append(
@@ -300,12 +298,6 @@ def _bars(gradients: Histogram, room: int) -> tuple[list[int], int, int]:
         per_bar += 1
     counts = np.bincount(places, gradients.counts).astype(int).tolist()
     return counts, per_bar, max(room // len(counts), 1)
-
-
-def _eighths(count: int, tallest: int, rows: int, floor: int) -> int:
-    """Eighths of the cell `floor` cells above the lowest; what is there at all can be seen."""
-    eighths = max(round(8.0 * count * rows / tallest), 1) if count else 0
-    return min(max(eighths - 8 * floor, 0), 8)
 
 
 def _power(log10: float) -> str:

@@ -15,6 +15,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from engine.architectures import ARCHITECTURES
+from tui.lab.bars import bar_cell
 from tui.lab.plot import WAITING
 from tui.lab.view import View
 from tui.strips import line_of, strip_of
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from scenarios.drawn import DrawnWeights, MatrixWeights
     from tui.lab.live import LiveRun
 
-#: Bars of one cell's eighths.
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
 #: Bars that even a few values are spread over.
 _FEWEST_BARS = 24
 #: Decades below the largest power that have bars of their own; no sum sees what is below.
@@ -196,9 +195,7 @@ def _bars(
         characters: list[str] = []
         inks: list[str] = []
         for number, count in enumerate(counts.tolist()):
-            eighths = round(8.0 * count * height / tallest) if count else 0
-            cell = _EIGHTHS[min(max(max(eighths, int(count > 0)) - 8 * floor, 0), 8)]
-            characters += cell * bar
+            characters += bar_cell(count, tallest, height, floor) * bar
             inks += ["beyond" if number >= -first else "inside"] * bar
         characters.insert(line, "┊")
         inks.insert(line, "line")

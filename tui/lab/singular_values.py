@@ -14,6 +14,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis
+from tui.lab.bars import bar_cell
 from tui.lab.plot import GUTTER, WAITING
 from tui.lab.view import View
 from tui.strips import line_of, strip_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from engine.jacobian import JacobianSpectrum
     from tui.lab.live import LiveRun
 
-#: Bars of one cell's eighths.
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
 #: Decades on both sides of 10^0 that are always in the picture.
 _LEAST_REACH = 1.0
 #: Bars that even a few values are spread over.
@@ -87,9 +86,12 @@ class SingularValuesView(View):
         columns = [(found.zeros, "zero")] * 2 + [(0.0, "zero")] * 3 if apart else []
         columns += [(count, "bar") for count in bars.counts.tolist() for _ in range(bars.width)]
         columns += [(0.0, "bar")] * (inner - len(columns))
-        heights = [(_eighths(value / tallest * rows), self._ink(ink)) for value, ink in columns]
         middle = apart + bars.isometry
-        cells = [self._row(heights[:inner], rows - 1 - row, middle) for row in range(rows)]
+        styles = [self._ink(ink) for _, ink in columns[:inner]]
+        cells = []
+        for floor in reversed(range(rows)):
+            row = [bar_cell(value, tallest, rows, floor) for value, _ in columns[:inner]]
+            cells.append(self._lined(row, styles, middle))
         self._name_isometry(cells[0], middle, bars.width)
         strips = []
         for number, (characters, styles) in enumerate(cells):
@@ -103,10 +105,9 @@ class SingularValuesView(View):
         strips.append(line_of(width, (corner, self._ink("axis")), (labels, self._ink("axis"))))
         return strips
 
-    def _row(self, heights: list[tuple[int, Style]], floor: int, middle: int) -> Cells:
-        """One line of cells, `floor` whole cells above the lowest, with the line at 10^0."""
-        characters = [_EIGHTHS[min(max(eighths - 8 * floor, 0), 8)] for eighths, _ in heights]
-        styles = [style for _, style in heights]
+    def _lined(self, characters: list[str], styles: list[Style], middle: int) -> Cells:
+        """A row of cells, with the line at 10^0 where no bar hides it."""
+        styles = [*styles]
         if middle < len(characters) and characters[middle] == " ":
             characters[middle], styles[middle] = "┊", self._ink("isometry")
         return characters, styles
@@ -173,8 +174,3 @@ class _Bars:
 
     def _column(self, value: float) -> int:
         return round((value / self._decades - self._first) * self.width) + self.width // 2
-
-
-def _eighths(cells: float) -> int:
-    """A height in eighths of a cell: what is there at all can be seen."""
-    return max(round(8.0 * cells), 1) if cells > 0.0 else 0
