@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+#: Cells left of a picture: a number and the axis.
+GUTTER = 7
 #: Room that a loose range has beyond its values, as a share of what lies between them.
 _ROOM = 0.1
 

@@ -15,9 +15,11 @@ from textual.strip import Strip
 
 from engine.architectures import ARCHITECTURES
 from tui.lab import axis
-from tui.lab.plot import GUTTER, LIVE_MARKER, WAITING, ends_of
+from tui.lab.axis import GUTTER
+from tui.lab.framed import foot, framed
+from tui.lab.plot import LIVE_MARKER, WAITING, ends_of
 from tui.lab.view import View
-from tui.strips import line_of, strip_of
+from tui.strips import line_of
 from tui.terminal import Colours
 
 if TYPE_CHECKING:
@@ -226,27 +228,18 @@ class CulpritsView(View):
                 characters[column], styles[column] = "0", self._ink("mark")
 
     def _framed(self, rows: list[tuple[list[str], list[Style]]], scale: _Scale) -> list[Strip]:
-        style = self._ink("axis")
         labels = {scale.above: "0"}
         total = (scale.above + scale.below) * scale.decades
         step = axis.round_step(total, max(len(rows) // 2, 1))
         for count, sign in ((scale.above, 1), (scale.below, -1)):
             for value in range(step, int(count * scale.decades + 1e-9) + 1, step):
                 labels.setdefault(scale.row_of(sign * value), f"{sign * value:+d}")
-        strips = []
-        for number, (characters, styles) in enumerate(rows):
-            text = labels.get(number)
-            gutter = f"{text or '':>{GUTTER - 2}} {'┤' if text else '│'}"
-            strips.append(
-                strip_of([*gutter, *characters, " "], [*[style] * GUTTER, *styles, style])
-            )
-        return strips
+        return framed(rows, labels, self._ink("axis"))
 
     def _x_axis(self, run: LiveRun, span: int, width: int) -> Strip:
-        style = self._ink("axis")
         inner = max(width - GUTTER - 1, 1)
         text = axis.x_labels(inner, span, *ends_of(run.recurrent, span, inner))
-        return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+        return foot(width, text, self._ink("axis"))
 
     # The legend
 

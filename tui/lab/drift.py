@@ -11,10 +11,12 @@ from textual.strip import Strip
 from engine.architectures import ARCHITECTURES
 from engine.weight_sizes import RADIUS, SINGULAR
 from tui.lab import axis
+from tui.lab.axis import GUTTER
+from tui.lab.framed import foot, framed
 from tui.lab.over_steps import reach_of, step_labels
-from tui.lab.plot import GUTTER, WAITING, Canvas, markers
+from tui.lab.plot import WAITING, Canvas, markers
 from tui.lab.view import View
-from tui.strips import line_of, strip_of
+from tui.strips import line_of
 
 if TYPE_CHECKING:
     from engine.arrays import HostArray
@@ -99,9 +101,9 @@ class WeightDriftView(View):
             for row in range(height):
                 canvas.put(column, row, "│", self._ink("cursor"))
         self._draw_curves(canvas, curves, run, reach, limits)
-        foot = (" " * (GUTTER - 1) + "└", self._ink("axis"))
-        labels = (step_labels(width, reach), self._ink("axis"))
-        return [*legend, *self._framed(canvas, limits), line_of(size.width, foot, labels)]
+        line = self._ink("axis")
+        picture = framed(canvas.rows, axis.ticks(*limits, height), line)
+        return [*legend, *picture, foot(size.width, step_labels(width, reach), line)]
 
     def _limits(self, run: LiveRun, low: float, high: float) -> tuple[float, float]:
         if self._range_of != (run.number, run.layer):
@@ -169,17 +171,6 @@ class WeightDriftView(View):
             ]
             lines.append((cells, marks))
         return lines
-
-    def _framed(self, canvas: Canvas, limits: tuple[float, float]) -> list[Strip]:
-        line = self._ink("axis")
-        labels = axis.ticks(*limits, canvas.height)
-        strips = []
-        for row in range(canvas.height):
-            text = labels.get(row)
-            gutter = f"{text or '':>{GUTTER - 2}.5} {'┤' if text else '│'}"
-            styles = [*[line] * GUTTER, *canvas.styles[row], line]
-            strips.append(strip_of([*gutter, *canvas.characters[row], " "], styles))
-        return strips
 
     def _legend(
         self, curves: dict[str, HostArray], mark: tuple[str, float] | None, width: int

@@ -14,8 +14,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis, scale
+from tui.lab.axis import GUTTER
 from tui.lab.legend import legend
-from tui.lab.plot import GUTTER, ends_of
+from tui.lab.plot import ends_of
 from tui.lab.view import View
 from tui.strips import line_of
 from tui.terminal import Colours

@@ -10,10 +10,12 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis
+from tui.lab.axis import GUTTER
+from tui.lab.framed import foot, framed
 from tui.lab.over_steps import reach_of, step_labels
-from tui.lab.plot import GUTTER, WAITING, Canvas
+from tui.lab.plot import WAITING, Canvas
 from tui.lab.view import View
-from tui.strips import line_of, strip_of
+from tui.strips import line_of
 
 if TYPE_CHECKING:
     from tui.lab.canvas import Cells
@@ -80,8 +82,8 @@ class LossView(View):
         self._draw_batch(canvas, run, reach, limits)
         self._draw_held_out(canvas, run, reach, limits)
         labels = step_labels(width, reach)
-        foot = (" " * (GUTTER - 1) + "└", self._ink("axis")), (labels, self._ink("axis"))
-        return [*legend, *self._framed(canvas, limits, right), line_of(size.width, *foot)]
+        below = foot(size.width, labels, self._ink("axis"))
+        return [*legend, *self._framed(canvas, limits, right), below]
 
     def _limits(self, run: LiveRun) -> tuple[float, float]:
         if self._range_of != run.number:
@@ -135,18 +137,14 @@ class LossView(View):
                 canvas.put(column, row, self._markers[0], self._ink("held"))
 
     def _framed(self, canvas: Canvas, limits: tuple[float, float], right: int) -> list[Strip]:
-        line, share = self._ink("axis"), self._ink("accuracy")
+        share = self._ink("accuracy")
         labels = axis.ticks(*limits, canvas.height)
         shares = {0: "100%", canvas.height // 2: " 50%", canvas.height - 1: "  0%"}
-        strips = []
-        for row in range(canvas.height):
-            text = labels.get(row)
-            gutter = f"{text or '':>{GUTTER - 2}} {'┤' if text else '│'}"
-            after = f" {shares.get(row, '')}".ljust(right)[:right] if right > 1 else " "
-            characters = [*gutter, *canvas.characters[row], *after]
-            styles = [*[line] * GUTTER, *canvas.styles[row], *[share] * len(after)]
-            strips.append(strip_of(characters, styles))
-        return strips
+        rows = []
+        for row, (characters, styles) in enumerate(canvas.rows):
+            beside = f" {shares.get(row, '')}".ljust(right)[:right] if right > 1 else " "
+            rows.append(([*characters, *beside], [*styles, *[share] * len(beside)]))
+        return framed(rows, labels, self._ink("axis"), after="")
 
     def _legend(self, run: LiveRun, width: int) -> list[Strip]:
         """What the lines and marks are, each with its number now."""

@@ -12,8 +12,10 @@ from textual.strip import Strip
 from engine.verdict import THRESHOLD_DECADES
 from tui.colours import Colours
 from tui.lab import axis
+from tui.lab.axis import GUTTER
+from tui.lab.framed import foot, framed
 from tui.lab.live import BEFORE_SLOT
-from tui.strips import StripWidget, line_of, strip_of
+from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from tui.lab.canvas import Cells, Limits
     from tui.lab.live import LiveRun, Pin
 
-#: Cells left of the canvas: a number and the axis.
-GUTTER = 7
 #: One marker per pinned run and one for the run before a remedy, told apart without colour.
 MARKERS = "■▲◆○▽"
 ASCII_MARKERS = "#^x@v"
@@ -119,7 +119,8 @@ class GradientPlot(StripWidget):
         if self._cursor:
             self._draw_cursor(canvas, span - len(profile) + run.place, span)
         self._draw_curves(canvas, run, profile, span, limits)
-        return [*legend, *self._framed(canvas, limits), self._x_axis(size.width, run, span)]
+        picture = framed(canvas.rows, axis.y_labels(limits, height), self._axis_ink)
+        return [*legend, *picture, self._x_axis(size.width, run, span)]
 
     def _limits(self, run: LiveRun) -> Limits:
         from tui.lab.live import finite_extent
@@ -267,23 +268,11 @@ class GradientPlot(StripWidget):
             used += len(marker) + len(text) + 3
         return [line_of(width, *line) for line in lines]
 
-    def _framed(self, canvas: Canvas, limits: Limits) -> list[Strip]:
-        style = self.get_component_rich_style("plot--axis", partial=True)
-        labels = axis.y_labels(limits, canvas.height)
-        strips = []
-        for row in range(canvas.height):
-            text = labels.get(row)
-            gutter = f"{text or '':>{GUTTER - 2}} {'┤' if text else '│'}"
-            strips.append(
-                strip_of(
-                    [*gutter, *canvas.characters[row], " "],
-                    [*[style] * GUTTER, *canvas.styles[row], style],
-                )
-            )
-        return strips
+    @property
+    def _axis_ink(self) -> Style:
+        return self.get_component_rich_style("plot--axis", partial=True)
 
     def _x_axis(self, width: int, run: LiveRun, span: int) -> Strip:
-        style = self.get_component_rich_style("plot--axis", partial=True)
         inner = max(width - GUTTER - 1, 1)
         assert run.first is not None
         shorter = self._shared is not None and len(run.profile(run.first)) != span
@@ -298,7 +287,7 @@ class GradientPlot(StripWidget):
         else:
             left, right, numbers = ends_of(run.recurrent, span, inner)
         text = axis.x_labels(inner, span, left, right, numbers)
-        return line_of(width, (" " * (GUTTER - 1) + "└", style), (text, style))
+        return foot(width, text, self._axis_ink)
 
 
 def axes_of(run: LiveRun, pins: Sequence[Pin]) -> list[str]:
@@ -366,6 +355,11 @@ class Canvas:
         blank = Style()
         self.characters = [[" "] * width for _ in range(height)]
         self.styles = [[blank] * width for _ in range(height)]
+
+    @property
+    def rows(self) -> Iterable[tuple[list[str], list[Style]]]:
+        """From top to bottom: characters, and the style of each."""
+        return zip(self.characters, self.styles, strict=True)
 
     def put(self, column: int, row: int, character: str, style: Style) -> None:
         if 0 <= column < self.width and 0 <= row < self.height:

@@ -14,10 +14,12 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.lab import axis
+from tui.lab.axis import GUTTER
 from tui.lab.bars import bar_cell
-from tui.lab.plot import GUTTER, WAITING
+from tui.lab.framed import foot, framed
+from tui.lab.plot import WAITING
 from tui.lab.view import View
-from tui.strips import line_of, strip_of
+from tui.strips import line_of
 from tui.words import power, spread
 
 if TYPE_CHECKING:
@@ -93,17 +95,11 @@ class SingularValuesView(View):
             row = [bar_cell(value, tallest, rows, floor) for value, _ in columns[:inner]]
             cells.append(self._lined(row, styles, middle))
         self._name_isometry(cells[0], middle, bars.width)
-        strips = []
-        for number, (characters, styles) in enumerate(cells):
-            gutter = f"{tallest:>{GUTTER - 2}.0f} ┤" if number == 0 else f"{'│':>{GUTTER}}"
-            line = self._ink("axis")
-            strips.append(strip_of([*gutter, *characters, " "], [*[line] * GUTTER, *styles, line]))
         labels = bars.labels()
         if apart:
             labels = f"{'0' if found.log10_floor is None else 'less':<{apart}}{labels}"
-        corner = " " * (GUTTER - 1) + "└"
-        strips.append(line_of(width, (corner, self._ink("axis")), (labels, self._ink("axis"))))
-        return strips
+        line = self._ink("axis")
+        return [*framed(cells, {0: f"{tallest:.0f}"}, line), foot(width, labels, line)]
 
     def _lined(self, characters: list[str], styles: list[Style], middle: int) -> Cells:
         """A row of cells, with the line at 10^0 where no bar hides it."""

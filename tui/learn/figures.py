@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tui.lab.axis import column_of, round_places, round_step, row_of, x_labels, y_labels
+from tui.lab.axis import GUTTER, column_of, round_places, round_step, row_of, x_labels, y_labels
 from tui.learn.lines import Line, cells, joined, styled, wrapped
 from tui.learn.notation import plain
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 #: Each stays apart from the others in ASCII, too.
 MARKERS = "●■▲×"
 ASCII_MARKERS = "o#^x"
-_GUTTER = 7
 #: Columns between two markers of one curve.
 _APART = 10
 #: The least a chart spans, in decades: rounding must not look like a trend.
@@ -78,7 +77,7 @@ def chart(block: Chart, width: int, height: int, unicode: bool) -> list[Line]:
     shown = [name if unicode else plain(name) for name in names]
     span = max(len(curve.values) for curve in block.curves)
     limits = _limits([value for curve in block.curves for value in curve.values])
-    canvas = _Canvas(max(width - _GUTTER, 8), height, unicode)
+    canvas = _Canvas(max(width - GUTTER, 8), height, unicode)
     low, high = limits
     markers = MARKERS if unicode else ASCII_MARKERS
     for curve in block.curves:
@@ -114,13 +113,13 @@ def chart(block: Chart, width: int, height: int, unicode: bool) -> list[Line]:
     edge, side, corner, back, on = "┤│└◂▸" if unicode else "+|+<>"
     for row in range(height):
         text = labels.get(row)
-        tick = f"{text or '':>{_GUTTER - 2}} {edge if text else side}"
+        tick = f"{text or '':>{GUTTER - 2}} {edge if text else side}"
         lines.append([(tick, "dim"), *canvas.row(row)])
     unit = {"time": "step ", "layer": "layer ", "hop": ""}[block.axis]
     left, right = f"{back} {unit}1", f"{unit}{span}, loss {on}"
     numbers = [(place, str(place)) for place in round_places(span, 8)]
     ends = x_labels(canvas.width, span, left, right, numbers)
-    lines.append([(" " * (_GUTTER - 1) + corner + ends, "dim")])
+    lines.append([(" " * (GUTTER - 1) + corner + ends, "dim")])
     return lines
 
 
@@ -147,13 +146,13 @@ def _legend(names: list[str], markers: str, width: int) -> list[Line]:
     """Which marker is which curve, as many to a line as fit."""
     lines: list[Line] = []
     for number, name in enumerate(names):
-        room = width - _GUTTER - 2
+        room = width - GUTTER - 2
         shown = name if len(name) <= room else name[: room - 2] + ".."
         entry: Line = [(f"{markers[number]} ", f"curve{number}"), (shown, "text")]
-        if lines and cells(lines[-1]) + 3 + cells(entry) <= width - _GUTTER:
+        if lines and cells(lines[-1]) + 3 + cells(entry) <= width - GUTTER:
             lines[-1] += [("   ", "text"), *entry]
         else:
-            lines.append([(" " * _GUTTER, "text"), *entry])
+            lines.append([(" " * GUTTER, "text"), *entry])
     return lines
 
 
