@@ -135,9 +135,7 @@ class CulpritsView(View):
         return [*legend, *picture, self._x_axis(run, len(span), size.width)]
 
     def _note(self, size: Size, text: str) -> list[Strip]:
-        style = self._ink("axis")
-        blank = Strip.blank(size.width)
-        return [blank] * (size.height // 2) + [line_of(size.width, (f"  {text}", style))]
+        return self.note(size, text, self._ink("axis"))
 
     # The picture
 
