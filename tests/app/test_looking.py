@@ -246,6 +246,17 @@ async def test_every_kind_has_its_facts(
         assert found.log10_rms == live.frame.log10_grad_h[layer - 1, step - 1]
 
 
+async def test_tens_of_thousands_of_decades_fit_beside_the_axis() -> None:
+    steep = {"init.recurrent_scale": 1e-6, "task.time_steps": 3000, "training.steps": 0}
+    app = LabApp("rnn-tanh", {**steep, "network.hidden_size": 4})
+    async with app.run_test(size=(100, 50)) as pilot:
+        await finished(pilot)
+        assert text(app).count("-10k ┤") == 1
+        while app.lab._picture.view.name_id != "culprits":
+            await pilot.press("v")
+        assert text(app).count("-10k ┤") == 2
+
+
 async def test_an_overflow_says_that_there_is_nothing() -> None:
     app = LabApp("rnn-overflow")
     async with app.run_test() as pilot:

@@ -32,6 +32,7 @@ from tui.strips import _difference, line_of, strip_of
 from tui.terminal import speaks_unicode, to_ascii
 
 finite = st.floats(-1e4, 1e4, allow_subnormal=False)
+steep = st.floats(-1e7, 1e7, allow_subnormal=False)
 
 
 @given(st.lists(st.tuples(finite, finite), min_size=1, max_size=20))
@@ -63,13 +64,14 @@ def test_x_labels_fit(span: int, width: int) -> None:
     assert line.endswith("▸")
 
 
-@given(finite, finite, st.integers(1, 60))
+@given(steep, steep, st.integers(1, 60))
 def test_y_labels_stand_in_their_rows(low: float, high: float, height: int) -> None:
     sticky = axis.StickyRange()
     sticky.include(*sorted((low, high)))
     labels = axis.y_labels(sticky.limits, height)
     assert labels
     assert all(0 <= row < height for row in labels)
+    assert all(len(text) <= axis.GUTTER - 2 for text in labels.values())
 
 
 def test_levels_mark_zeros_and_overflow() -> None:

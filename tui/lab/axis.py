@@ -76,6 +76,15 @@ def row_of(value: float, limits: tuple[float, float], height: int) -> int:
     return min(max(row, 0), height - 1)
 
 
+def whole(value: int, sign: str = "-") -> str:
+    """A number that fits beside an axis, in thousands or millions where it has too many digits."""
+    room = GUTTER - 2
+    text = f"{value:{sign}d}"
+    if len(text) > room:
+        text = f"{value / 1e3:{sign}.0f}k"
+    return text if len(text) <= room else f"{value / 1e6:{sign}.2g}M"
+
+
 def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
     """Round numbers by canvas row, at least one row apart; the upper limit if none fits."""
     low, high = limits
@@ -83,9 +92,9 @@ def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
     first = math.ceil(low / step) * step
     labels: dict[int, str] = {}
     for value in range(int(first), int(high) + 1, step):
-        labels.setdefault(row_of(value, limits, height), f"{value:d}")
+        labels.setdefault(row_of(value, limits, height), whole(value))
     # In one or two rows the step can be too coarse for any multiple of it to lie within.
-    return labels or {row_of(high, limits, height): f"{high:.0f}"}
+    return labels or {row_of(high, limits, height): whole(round(high))}
 
 
 def ticks(low: float, high: float, height: int) -> dict[int, str]:
@@ -94,7 +103,8 @@ def ticks(low: float, high: float, height: int) -> dict[int, str]:
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     labels: dict[int, str] = {}
     for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
-        labels.setdefault(row_of(count * step, (low, high), height), f"{count * step:.{digits}f}")
+        text = f"{count * step:.{digits}f}" if digits else whole(round(count * step))
+        labels.setdefault(row_of(count * step, (low, high), height), text)
     return labels
 
 

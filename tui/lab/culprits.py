@@ -231,7 +231,7 @@ class CulpritsView(View):
         step = axis.round_step(total, max(len(rows) // 2, 1))
         for count, sign in ((scale.above, 1), (scale.below, -1)):
             for value in range(step, int(count * scale.decades + 1e-9) + 1, step):
-                labels.setdefault(scale.row_of(sign * value), f"{sign * value:+d}")
+                labels.setdefault(scale.row_of(sign * value), axis.whole(sign * value, "+"))
         return framed(rows, labels, self._ink("axis"))
 
     def _x_axis(self, run: LiveRun, span: int, width: int) -> Strip:

@@ -99,7 +99,7 @@ class SingularValuesView(View):
         if apart:
             labels = f"{'0' if found.log10_floor is None else 'less':<{apart}}{labels}"
         line = self._ink("axis")
-        return [*framed(cells, {0: f"{tallest:.0f}"}, line), foot(width, labels, line)]
+        return [*framed(cells, {0: axis.whole(round(tallest))}, line), foot(width, labels, line)]
 
     def _lined(self, characters: list[str], styles: list[Style], middle: int) -> Cells:
         """A row of cells, with the line at 10^0 where no bar hides it."""
