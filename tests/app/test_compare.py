@@ -123,3 +123,19 @@ async def test_a_pin_stands_as_it_did() -> None:
         (pin,) = app.lab.session.pins
         assert pin.standing == standing(live, live.latest)
         assert pin.standing.step == 5
+
+
+@pytest.mark.parametrize("width", [160, 120, 100])
+async def test_a_row_says_who_did_it_in_as_many_words_as_fit_and_cuts_none(width: int) -> None:
+    app = LabApp("rnn-relu-above")
+    async with app.run_test(size=(width, 50)) as pilot:
+        await finished(pilot)
+        app.lab.change("init.recurrent_scale", 1.41421)
+        await pin_some(pilot, "indrnn-deep")
+        await pilot.press("c")
+        await pilot.pause()
+        live, pinned = (row.standing for row in app.lab.query_one(CompareView)._rows())
+        _, first, second = rows(app)
+        for line, told in ((first, live), (second, pinned)):
+            assert any(line.endswith(words) for words in (*told.blame, told.culprit))
+        assert width < 160 or "recurrent_scale=1.41421" in second

@@ -37,12 +37,12 @@ class DuelVerdict(VerdictBar):
         head = _head(now, width - len(now.verdict.name) - 3, width - 1, size.height > _SHORT)
         strips = [line_of(width, (f" {now.verdict.name} ", badge), (f" {head[0]}", plain))]
         strips += [line_of(width, (f" {line}", plain)) for line in head[1:]]
-        who = now.blame or now.culprit
+        room = max(size.height - len(strips) - 1, 1)
         if now.verdict.decades is None:
             who = sentence(now.verdict, run.scenario.run.dtype).partition(": ")[2]
-        room = max(size.height - len(strips) - 1, 1)
-        if now.verdict.decades is not None and len(textwrap.wrap(who, width - 1)) > room:
-            who = now.culprit
+        else:
+            fitting = (t for t in now.blame if len(textwrap.wrap(t, width - 1)) <= room)
+            who = next(fitting, now.culprit)
         told = textwrap.wrap(who, width - 1, max_lines=room, placeholder=" …")
         strips += [line_of(width, (f" {line}", plain)) for line in told]
         steps = run.scenario.training.steps

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tui.lab.live import LiveRun, Pin
 
-#: Columns that a run's name needs to be of any use, and that a sentence about it needs.
-_LEAST_NAME, _LEAST_SENTENCE = 12, 24
+#: Columns that a run's name needs to be of any use.
+_LEAST_NAME = 12
 _NUMBERS = ("decades", "rate", "loss", "theory")
 
 
@@ -70,14 +70,12 @@ class CompareView(View):
         widths = {name: max(len(name), *map(len, cells)) for name, cells in columns.items()}
         gap = 2 if size.width >= 70 else 1
         left = size.width - 2 - sum(widths.values()) - gap * len(widths)
+        room = left - gap
         short = max(len("culprit"), *(len(row.standing.culprit) for row in rows))
-        name = min(max(len(row.name) for row in rows), left - gap - short)
-        sentence = max(len(row.standing.blame) for row in rows)
-        if name >= _LEAST_NAME:
-            # What a name leaves is the sentence's, and a sentence may take half of what there is.
-            name = min(name, max(left - gap - sentence, (left - gap) // 2))
-        else:
-            name = 0
+        brief = max(short, *(len(blame) for row in rows for blame in row.standing.blame[-1:]))
+        name = min(max(len(row.name) for row in rows), room - short)
+        # A name's end tells runs apart: sentences give way to it as far as they can be short.
+        name = min(name, max(room - brief, room // 2)) if name >= _LEAST_NAME else 0
         culprit = max(left - (name + gap if name else 0), 0)
 
         def line(marker: tuple[str, Style], called: str, cells: list[tuple[str, Style]]) -> Strip:
@@ -128,10 +126,9 @@ class CompareView(View):
 
 def _who(standing: Standing, width: int) -> str:
     """The culprit in as many words as there is room for."""
-    if standing.blame and width >= _LEAST_SENTENCE:
-        return _cut(standing.blame, width)
-    if len(standing.culprit) <= width:
-        return standing.culprit
+    for words in (*standing.blame, standing.culprit):
+        if len(words) <= width:
+            return words
     return _cut(standing.culprit.rpartition(" ")[0].removeprefix("the "), width)
 
 

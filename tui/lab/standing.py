@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tui.words import blame, chief_culprit, factor
+from tui.words import blame_wordings, chief_culprit, factor
 
 if TYPE_CHECKING:
     from engine.frame import Frame
@@ -27,7 +27,7 @@ class Standing:
         verdict: for the layer that is looked at.
         theory: decades predicted for the network as it was drawn, in a few characters.
         culprit: who killed it, in a word and its decades.
-        blame: the same in a sentence.
+        blame: the same in a sentence, and ever shorter; none where there is no one to blame.
     """
 
     step: int
@@ -35,7 +35,7 @@ class Standing:
     verdict: Verdict
     theory: str
     culprit: str
-    blame: str
+    blame: list[str]
 
     @property
     def decades(self) -> str:
@@ -57,13 +57,17 @@ def standing(run: LiveRun, frame: Frame) -> Standing:
     verdict = run.judged(frame)
     found = culprits(frame, run.layer)
     weights = ARCHITECTURES[run.scenario.network.kind].layer.hop_weight
+    wordings = [] if found is None else blame_wordings(found, weights)
+    if found is not None and None in found.total.values():
+        # Only the sentence says who left nothing.
+        del wordings[1:]
     return Standing(
         step=frame.step,
         loss=frame.loss,
         verdict=verdict,
         theory=_predicted(run.comparison),
         culprit=NOTHING if found is None else chief_culprit(found, verdict, weights) or NOTHING,
-        blame="" if found is None else blame(found, weights),
+        blame=wordings,
     )
 
 
