@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Changes: TypeAlias = "dict[str, Value]"
 
+#: What a gradient is of which little or nothing arrives.
+_LOST = ("vanishing", "dead")
+
 #: The authors' bound on |u|^T (Li et al. 2018), and what a gradient's norm is cut to.
 _GAMMA, _CLIP_NORM = 2.0, 1.0
 
@@ -98,6 +101,7 @@ def _critical(scenario: Scenario) -> Changes:
 
 def _orthogonal(scenario: Scenario) -> Changes:
     kind = scenario.network.kind
+    _refuse_gates(scenario)
     if ARCHITECTURES[kind].hop_role not in ("matrix", "square", "kernel"):
         reason = (
             "an orthogonal matrix turns a vector of units, and here no matrix stands at the hop"
@@ -138,14 +142,30 @@ def _saturates(activation: Activation) -> bool:
 
 def _slopes_took_little(frames: Sequence[Frame]) -> str | None:
     name = frames[0].verdict.name
-    if name not in ("vanishing", "dead"):
+    if name not in _LOST:
         return f"nothing vanishes at step 0: {name}"
-    found = culprits(frames[0])
+    most = _taker(frames[0])
+    return None if most in (None, "activation") else f"phi' is not what took most: the {most} did"
+
+
+def _slopes_took_most(frames: Sequence[Frame]) -> str | None:
+    if frames[0].verdict.name in _LOST and _taker(frames[0]) == "activation":
+        return "phi' is what took most, and still would"
+    return None
+
+
+def _taker(frame: Frame) -> str | None:
+    """The part that took most on the way, None where nobody knows."""
+    found = culprits(frame)
     if found is None:
         return None
     totals = found.total
-    most = found.killed[0] if found.killed else min(totals, key=lambda part: totals[part] or 0.0)
-    return None if most == "activation" else f"phi' is not what took most: the {most} did"
+    return found.killed[0] if found.killed else min(totals, key=lambda part: totals[part] or 0.0)
+
+
+def _nothing_to_hold(frames: Sequence[Frame]) -> str | None:
+    name = frames[-1].verdict.name
+    return f"a bound from above lifts nothing: {name}" if name in _LOST else None
 
 
 def _nothing_explodes(frames: Sequence[Frame]) -> str | None:
@@ -156,11 +176,15 @@ def _nothing_explodes(frames: Sequence[Frame]) -> str | None:
 
 
 def _identity(scenario: Scenario) -> Changes:
+    _refuse_gates(scenario)
+    return {SCHEME: "identity", ARCHITECTURES[scenario.network.kind].hop_scale: 1.0}
+
+
+def _refuse_gates(scenario: Scenario) -> None:
     kind = scenario.network.kind
     if ARCHITECTURES[kind].layer.gates:
         reason = "its state passes through a gate, not through U; the forget bias opens that"
         raise ScenarioError(scenario.name, reason, key=KIND, value=kind)
-    return {SCHEME: "identity", ARCHITECTURES[kind].hop_scale: 1.0}
 
 
 def _residual(scenario: Scenario) -> Changes:
@@ -253,6 +277,7 @@ for _remedy in (
         "take anything away.",
         "Le, Jaitly, Hinton 2015",
         _identity,
+        _slopes_took_most,
     ),
     Remedy(
         "residual",
@@ -278,6 +303,7 @@ for _remedy in (
         "gradient can grow further.",
         "Li et al. 2018, section 3.1",
         _bound,
+        _nothing_to_hold,
     ),
     Remedy(
         "forget-1",
