@@ -322,6 +322,11 @@ class NablascopeApp(App[None]):
         """Save the screen as an SVG file."""
         # The topmost screen that has a name: a dialogue over it has none.
         name = next(s.label for s in reversed(self.screen_stack) if hasattr(s, "label"))
+        # What was said of the picture before has no place in this one.
+        self.clear_notifications()
+        self.call_after_refresh(self._save_picture, name)
+
+    def _save_picture(self, name: str) -> None:
         self._save(name, ".svg", self.export_screenshot(title="nablascope"))
 
     def action_save_scenario(self) -> None:

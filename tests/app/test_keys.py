@@ -709,6 +709,8 @@ async def test_saving_never_overwrites(tmp_path: Path) -> None:
         saved = tomllib.loads((tmp_path / f"{stem}.toml").read_text())
         assert saved["network"]["depth"] == 12
         assert "<svg" in (tmp_path / f"{stem}.svg").read_text()[:200]
+        # Nor does a picture show what was said of the one before.
+        assert "Saved" not in (tmp_path / f"{stem}-2.svg").read_text()
 
 
 async def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
