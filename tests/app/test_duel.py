@@ -17,6 +17,7 @@ from scenarios.duels.catalogue import DUELS
 from tests.app.support import LabApp, ScriptedWorker, finished, until
 from tests.app.test_keys import text
 from tests.app.test_snapshots import Compare, both_sizes, same_picture
+from tui.duel.legend import DuelLegend
 from tui.duel.panel import DuelPanel
 from tui.duel.screen import DuelScreen
 from tui.duel.verdict import DuelVerdict
@@ -119,6 +120,22 @@ async def test_the_question_in_full_and_what_the_lines_are(tmp_path: Path) -> No
         assert all(
             words in text(app) for words in ("now", "before training", "at step 0", "? help")
         )
+
+
+async def test_without_colours_the_chosen_panel_and_every_line_are_told_apart() -> None:
+    app = LabApp(colours=Colours.NONE, unicode=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        panels = list(screen.query(DuelPanel))
+        for chosen in range(3):
+            marked = [str(panel.plot.border_title).startswith("▸") for panel in panels]
+            assert [place for place, one in enumerate(marked) if one] == [chosen]
+            await pilot.press("right")
+        legend = screen.query_one(DuelLegend)
+        signs = re.findall(
+            r"(\S+|- -) (?=now|before|bound|theory|3 decades)", legend.draw(legend.size)[0].text
+        )
+        assert len(signs) == len(set(signs)) == 4
 
 
 async def test_what_is_saved_is_the_chosen_panels(tmp_path: Path) -> None:

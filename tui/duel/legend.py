@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tui.lab.live import LiveRun
 
 
+#: The curve before training, theory's, and the band within which a gradient is healthy.
+_SIGNS, _ASCII_SIGNS = ("──", "╍╍", "╌╌"), ("..", "- -", "---")
+
+
 class DuelLegend(StripWidget):
     """One line; it names what any of the plots shows."""
 
@@ -27,8 +31,10 @@ class DuelLegend(StripWidget):
         "plot--note",
     }
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, unicode: bool, id: str) -> None:
         super().__init__(id=id)
+        # In ASCII a curve is dots, and what differs in height alone would be the same dashes.
+        self._start, self._theory, self._band = _SIGNS if unicode else _ASCII_SIGNS
         self._runs: Sequence[LiveRun] = ()
 
     def show(self, runs: Sequence[LiveRun]) -> None:
@@ -42,12 +48,12 @@ class DuelLegend(StripWidget):
         note = self.get_component_rich_style("plot--note", partial=True)
         entries = [("live", LIVE_MARKER, "now", 3)]
         if any(run.frame is not run.first for run in self._runs):
-            entries.append(("start", "──", "before training", 1))
+            entries.append(("start", self._start, "before training", 1))
         found = [run.prediction for run in self._runs if run.theory is not None]
         names = dict.fromkeys(curve_names(one)[-1] for one in found if one is not None)
         if names:
-            entries.append(("theory", "╍╍", f"{', '.join(names)} at step 0", 2))
-        entries.append(("band", "╌╌", "3 decades from the loss", 0))
+            entries.append(("theory", self._theory, f"{', '.join(names)} at step 0", 2))
+        entries.append(("band", self._band, "3 decades from the loss", 0))
         parts = []
         for name, line, words, rank in entries:
             style = self.get_component_rich_style(f"plot--{name}", partial=True)

@@ -43,7 +43,18 @@ class DuelPanel(Vertical, can_focus=True):
 
     def on_mount(self) -> None:
         """Say what runs here."""
-        self.plot.border_title = self.panel.title
+        self._mark(chosen=self.has_focus)
+
+    def on_focus(self) -> None:
+        """Show, also without colours, that keys are about this one."""
+        self._mark(chosen=True)
+
+    def on_blur(self) -> None:
+        """Show that they no longer are."""
+        self._mark(chosen=False)
+
+    def _mark(self, *, chosen: bool) -> None:
+        self.plot.border_title = f"▸ {self.panel.title}" if chosen else self.panel.title
 
     def show(self) -> None:
         """Draw what the run has come to; the plot's axes are the screen's to set."""

@@ -67,7 +67,7 @@ class DuelScreen(Screen[None]):
             for panel in self._panels:
                 panel.set_class(count > _IN_A_ROW, "-half")
                 yield panel
-        yield DuelLegend(id="legend")
+        yield DuelLegend(unicode=self.app.unicode, id="legend")
         yield KeyBar(id="keys")
         yield TooSmall(id="too-small")
 
