@@ -293,6 +293,9 @@ def test_runs_renames_deletes_and_undoes(capsys: Capture, path: Path) -> None:
     out, _ = said(capsys, "runs", "--rename", "2", "for the talk")
     assert out == "run 2 is called for the talk\n"
     assert "for the talk" in said(capsys, "runs", "talk")[0]
+    said(capsys, "runs", "--rename", "2", "for the talk " * 4)
+    line = said(capsys, "runs", "talk")[0].splitlines()[1]
+    assert "for the talk" in line and "…" in line and line.endswith("done") and len(line) <= 80
     out, _ = said(capsys, "runs", "--delete", "1", "3")
     assert out == "deleted 2 runs: --undo has them back\n"
     assert [row["id"] for row in json.loads(said(capsys, "runs", "--json")[0])] == [2]

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from scenarios.errors import ScenarioError
 from tui.commands.console import VERDICT_STYLES, styled, width, write
 from tui.commands.storing import add_store, change_store, read_store
-from tui.runs.columns import COLUMNS, Column, Row, began, of, widths_of
+from tui.runs.columns import COLUMNS, Column, Row, began, cell, of, widths_of
 
 #: How many runs a list without --limit shows.
 _LIMIT = 20
@@ -120,10 +120,7 @@ def _write_table(found: list[Row], columns: Mapping[str, Column]) -> None:
     sizes = widths_of(columns, rows, width())
 
     def line(cells: dict[str, str], *styles: str) -> str:
-        padded = {
-            name: cells[name].rjust(size) if columns[name].number else cells[name].ljust(size)
-            for name, size in sizes.items()
-        }
+        padded = {name: cell(cells[name], size, columns[name]) for name, size in sizes.items()}
         if "verdict" in padded:
             padded["verdict"] = styled(padded["verdict"], *styles)
         return "  ".join(padded.values()).rstrip()

@@ -59,14 +59,32 @@ COLUMNS = {
 }
 #: What a narrow terminal can best do without goes first.
 DROPPED = ("time", "loss", "path", "began")
+#: The columns that a long name would fill, what of it is kept before another column goes, and what
+#: is kept of any text.
+_NAMES, _KEPT, _LEAST = ("scenario", "name"), 24, 8
 
 
 def widths_of(
     columns: Mapping[str, Column], rows: Sequence[Mapping[str, str]], room: int
 ) -> dict[str, int]:
     """How wide each column is that there is room for, two cells between any two of them."""
-    sizes = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    wanted = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    sizes = {name: min(size, _KEPT) if name in _NAMES else size for name, size in wanted.items()}
+
+    def left() -> int:
+        return room - sum(sizes.values()) - 2 * (len(sizes) - 1)
+
     for name in DROPPED:
-        if name in sizes and sum(sizes.values()) + 2 * (len(sizes) - 1) > room:
+        if name in sizes and left() < 0:
             del sizes[name]
+    # What is left is the name's; where that is too little it is cut, and then the last column.
+    for name in (*(name for name in _NAMES if name in sizes), next(reversed(sizes))):
+        spare = left() if name in _NAMES else min(left(), 0)
+        sizes[name] = min(wanted[name], max(sizes[name] + spare, _LEAST))
     return sizes
+
+
+def cell(text: str, size: int, column: Column) -> str:
+    """What a column of this size shows of a text, at its side."""
+    shown = text if len(text) <= size else f"{text[: size - 1]}…"
+    return shown.rjust(size) if column.number else shown.ljust(size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.runs.columns import COLUMNS, Row, widths_of
+from tui.runs.columns import COLUMNS, Row, cell, widths_of
 from tui.strips import StripWidget, line_of
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ class RunsTable(StripWidget, can_focus=True):
         for name, size in sizes.items():
             ordered = name == listing.column
             text = f"{name}{arrow}" if ordered else name
-            cell = text.rjust(size) if COLUMNS[name].number else text.ljust(size)
-            parts.append((cell, self._ink("order" if ordered else "head")))
             # The arrow may take one of the two cells between columns.
-            parts.append((" " * (size + 2 - len(cell)), self._ink("head")))
+            head = cell(text, max(size, len(text)), COLUMNS[name])
+            parts.append((head, self._ink("order" if ordered else "head")))
+            parts.append((" " * (size + 2 - len(head)), self._ink("head")))
         return line_of(width, *parts)
 
     def _row(self, width: int, row: Row, sizes: Mapping[str, int], chosen: bool) -> Strip:
@@ -102,9 +102,9 @@ class RunsTable(StripWidget, can_focus=True):
         parts: list[tuple[str, Style]] = [(f"{mark} ", style)]
         cells = self._fill(row)
         for name, size in sizes.items():
-            cell = cells[name].rjust(size) if COLUMNS[name].number else cells[name].ljust(size)
             told = name == "verdict" and row["verdict"] is not None and not chosen
-            parts += [(cell, self._ink(row["verdict"]) if told else words), ("  ", words)]
+            ink = self._ink(row["verdict"]) if told else words
+            parts += [(cell(cells[name], size, COLUMNS[name]), ink), ("  ", words)]
         if chosen:
             parts.append((" " * width, words))
         return line_of(width, *parts)
