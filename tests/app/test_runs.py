@@ -265,6 +265,21 @@ async def test_renaming(stored: Path) -> None:
         assert listed(app)[0] == "5 indrnn-deep"
 
 
+@pytest.mark.parametrize("width", [160, 100, 80, 60])
+async def test_a_long_name_leaves_room_for_the_result(stored: Path, width: int) -> None:
+    name = "a name of sixty letters for the talk that is given on Friday"
+    with closing(sqlite3.connect(stored)) as db:
+        db.execute("UPDATE runs SET label = ?, state = 'interrupted' WHERE id = 5", (name,))
+        db.commit()
+    app = app_on(stored)
+    async with app.run_test(size=(width, 30)) as pilot:
+        await opened(pilot)
+        head, line = text(app).splitlines()[2:4]
+        assert {"steps", "decades", "verdict", "state"} < set(head.split())
+        assert line.split()[-2:] == ["healthy", "interrupted"] and "2/2" in line
+        assert (name in line) if width == 160 else ("a name of" in line and "…" in line)
+
+
 async def test_deleting_and_undoing(stored: Path) -> None:
     app = app_on(stored)
     async with app.run_test(notifications=True) as pilot:
@@ -433,6 +448,25 @@ async def line_of(path: Path | None) -> str:
 async def test_nothing_is_stored_yet(path: Path) -> None:
     assert "Nothing is stored yet" in await line_of(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_why_nothing_is_stored(
+    path: Path, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.runs.screen.REFRESH", 0.05)
+    app = app_on(path)
+    async with app.run_test() as pilot:
+        line = f"{path}: cannot be opened; the app's runs are not stored"
+        if seen:
+            await until(pilot, lambda: app.lab.session.live is not None)
+            app._scripted.not_stored(line)
+            await until(pilot, lambda: app.lab.session.not_stored == line)
+        await opened(pilot)
+        if not seen:
+            app._scripted.not_stored(line)
+        await until(pilot, lambda: "runs are not stored" in " ".join(text(app).split()))
+        assert "Nothing is stored yet" not in text(app)
 
 
 async def test_without_a_store() -> None:

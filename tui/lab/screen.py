@@ -139,6 +139,11 @@ class LabScreen(LookingScreen):
         if self.session.quiet:
             self._timer.pause()
 
+    def take_in(self) -> None:
+        """Take in what the engine has said, whatever screen is in sight."""
+        if self.session.poll():
+            self._show_run()
+
     def _show_run(self) -> None:
         session = self.session
         if session.failure is not None:

@@ -67,6 +67,7 @@ class Session:
         pins: runs kept in the plot.
         treatment: the remedy in force, None without one.
         notices: lines for the user that nobody has shown yet.
+        not_stored: why a run could not be stored, the latest such line; None while all could.
         received: called with every frame that arrives.
     """
 
@@ -86,6 +87,7 @@ class Session:
         self.pins: list[Pin] = []
         self.treatment: Treatment | None = None
         self.notices: list[str] = []
+        self.not_stored: str | None = None
         self.pace = Pace(clock)
         self._clock = clock
         self._next_extra = 0.0
@@ -299,6 +301,7 @@ class Session:
                         self.live.weights, self.live.weights_at = looked, (step, layer)
                         self._had_extra(seconds)
                 case NotStored(line=line):
+                    self.not_stored = line
                     self.notices.append(line)
                 case Inspected(step=step, layer=layer, time_step=time_step, found=place):
                     if self.live is not None and self.live.number == self._number:

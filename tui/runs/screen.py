@@ -143,6 +143,9 @@ class RunsScreen(Screen[None]):
 
     def _tick(self) -> None:
         if self.app.current_mode == RUNS and not self.app.output_pending:
+            # Where nothing is stored, the Lab's engine knows why.
+            if self._listing.count == 0:
+                self.app.lab.take_in()
             self._look()
 
     def _look(self) -> None:
@@ -178,7 +181,8 @@ class RunsScreen(Screen[None]):
 
     def _show(self) -> None:
         listing, pins = self._listing, self._session.pins
-        note = self._line or ("Looking into the store …" if self._busy else EMPTY)
+        nothing = self._session.not_stored or EMPTY
+        note = self._line or ("Looking into the store …" if self._busy else nothing)
         if self._shelf is None:
             note = NO_STORE
         if listing.words and self._shelf is not None and not self._line:
