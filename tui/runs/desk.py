@@ -85,3 +85,15 @@ def as_live(stored: StoredRun) -> LiveRun:
     live = LiveRun(-stored.number, stored.scenario, stored.label)
     live.add(stored.frames)
     return live
+
+
+async def foretold(stored: StoredRun, shelf: Shelf | None) -> LiveRun:
+    """A stored run to pin, with what theory says of it; off the thread that keys wait for."""
+    from scenarios.predictions import foretell
+
+    live = as_live(stored)
+    if shelf is not None:
+        prediction = await shelf.ask(lambda _: foretell(stored.scenario))
+        if prediction is not None:
+            live.foretell(prediction)
+    return live

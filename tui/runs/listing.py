@@ -44,6 +44,13 @@ class Listing:
         return order
 
     @property
+    def summary(self) -> str:
+        """How many runs with which words, in which order."""
+        many = f"{self.count:,} run{'' if self.count == 1 else 's'}"
+        words = f" with {' '.join(self.words)}" if self.words else ""
+        return f"{many}{words}, by {self.column}, {'down' if self.descending else 'up'}wards"
+
+    @property
     def chosen(self) -> Row | None:
         """The row under the cursor, None while it is not known."""
         place = self.cursor - self.start

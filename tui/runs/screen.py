@@ -18,7 +18,7 @@ from tui.lab.plot import GradientPlot, markers
 from tui.lab.verdict import VerdictBar
 from tui.modes import LAB, RUNS
 from tui.runs.columns import called
-from tui.runs.desk import Desk, as_live
+from tui.runs.desk import Desk, foretold
 from tui.runs.dialogues import Filter, NameScreen
 from tui.runs.shelf import Shelf, StoredRun, take
 from tui.runs.table import RunsTable
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from scenarios.scenario import Scenario
     from scenarios.store.history import History
     from tui.app import NablascopeApp
-    from tui.lab.live import LiveRun
     from tui.runs.columns import Row
 
 _T = TypeVar("_T")
@@ -188,10 +187,7 @@ class RunsScreen(Screen[None]):
         if listing.words and self._shelf is not None and not self._line:
             note = NO_MATCH
         self._table.show({-pin.run: pin.slot for pin in pins if pin.run < 0}, note)
-        order = f"{listing.column}, {'down' if listing.descending else 'up'}wards"
-        many = f"{listing.count:,} run{'' if listing.count == 1 else 's'}"
-        words = f" with {' '.join(listing.words)}" if listing.words else ""
-        self._title.show(f"{many}{words}, by {order}", None)
+        self._title.show(listing.summary, None)
         read_only = None if self._shelf is None else self._shelf.read_only
         title = "runs" if read_only is None else f"runs, read only: {read_only}"
         self._table.entitle(self._line or title)
@@ -279,7 +275,7 @@ class RunsScreen(Screen[None]):
     async def _pin(self, stored: StoredRun) -> None:
         session = self._session
         if not session.unpin_run(-stored.number):
-            self._refuse(session.pin_run(await self._foretold(stored), _UNPIN))
+            self._refuse(session.pin_run(await foretold(stored, self._shelf), _UNPIN))
         self._show()
 
     def action_compare(self) -> None:
@@ -289,22 +285,11 @@ class RunsScreen(Screen[None]):
     async def _compare(self, stored: StoredRun) -> None:
         session = self._session
         if all(pin.run != -stored.number for pin in session.pins):
-            refusal = session.pin_run(await self._foretold(stored), _UNPIN)
+            refusal = session.pin_run(await foretold(stored, self._shelf), _UNPIN)
             if refusal is not None:
                 self._refuse(refusal)
                 return
         self.app.compare_runs()
-
-    async def _foretold(self, stored: StoredRun) -> LiveRun:
-        """A run to pin, with what theory says of it; off the thread that keys wait for."""
-        from scenarios.predictions import foretell
-
-        live = as_live(stored)
-        if self._shelf is not None:
-            prediction = await self._shelf.ask(lambda _: foretell(stored.scenario))
-            if prediction is not None:
-                live.foretell(prediction)
-        return live
 
     def _refuse(self, line: str | None) -> None:
         if line is not None:
@@ -361,13 +346,17 @@ class RunsScreen(Screen[None]):
             self._refuse(NO_STORE)
             return None
         async with self._turn:
-            try:
-                done = await self._shelf.change(call)
-            except ScenarioError as error:
-                self.notify(str(error), severity="error", markup=False)
-                done = None
+            done = await self._told(self._shelf.change(call))
         self._changed()
         return done
+
+    async def _told(self, answer: Awaitable[_T | None]) -> _T | None:
+        """What the store answers; None where it refuses, which is said in a line."""
+        try:
+            return await answer
+        except ScenarioError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return None
 
     def _with_chosen(self, do: Callable[[StoredRun], Awaitable[None]]) -> None:
         """Do something with the run that is under the cursor now, wherever that goes meanwhile."""
@@ -380,11 +369,7 @@ class RunsScreen(Screen[None]):
     ) -> None:
         """Do something with a run, fetched anew."""
         async with self._turn:
-            try:
-                stored = await shelf.ask(lambda history: take(history, row))
-            except ScenarioError as error:
-                self.notify(str(error), severity="error", markup=False)
-                return
+            stored = await self._told(shelf.ask(lambda history: take(history, row)))
             if stored is not None:
                 await do(stored)
 
@@ -409,10 +394,7 @@ class RunsScreen(Screen[None]):
 
         folder = self.app.folder
         assert self._shelf is not None
-        try:
-            path = await self._shelf.ask(lambda h: exported(h.path, folder, what, number))
-        except ScenarioError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            if path is not None:
-                self.notify(f"Wrote {path.name} in {folder}", markup=False)
+        write = self._shelf.ask(lambda history: exported(history.path, folder, what, number))
+        path = await self._told(write)
+        if path is not None:
+            self.notify(f"Wrote {path.name} in {folder}", markup=False)
