@@ -19,7 +19,7 @@ from tui.lab.knobs import knobs_of, stepped
 from tui.lab.looking import LookingScreen
 from tui.lab.picture import Picture
 from tui.lab.remedies import KEYS, bindings_of_remedies
-from tui.lab.session import Session, State
+from tui.lab.session import Session, State, original
 from tui.modes import LAB
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
@@ -219,8 +219,8 @@ class LabScreen(LookingScreen):
         self._picture.show_curves(self.session)
 
     def run_unlisted(self, scenario: Scenario) -> None:
-        """Run a scenario that the catalogue does not have."""
-        self.session.choose(scenario)
+        """Run a scenario that the catalogue does not have, or has with other values."""
+        self.session.choose(scenario, original(scenario))
         self._catalogue.mark(scenario.name)
         self._catalogue.point_at(scenario.name)
         self._restarted()

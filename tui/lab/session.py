@@ -147,10 +147,10 @@ class Session:
         while self._asked and not self.awaited:
             self._asked.pop(0)()
 
-    def choose(self, scenario: Scenario) -> None:
-        """Run another scenario, on the device chosen before."""
+    def choose(self, scenario: Scenario, origin: Scenario | None = None) -> None:
+        """Run another scenario, on the device chosen before; `origin` is what it was made of."""
         self._asked.clear()
-        self.origin = self.scenario = scenario
+        self.origin, self.scenario = origin or scenario, scenario
         self.treatment = None
         if self._chosen_device is not None:
             self.scenario = scenario.with_changes({DEVICE: self._chosen_device})
