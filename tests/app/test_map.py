@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from scenarios.scenario import load
 from scenarios.store.store import Store
 from scenarios.sweeps.executors import InProcess
 from scenarios.sweeps.run import SweepRun
 from scenarios.sweeps.worker import Ended, Message, Theory
 from tests.app.support import LabApp, ScriptedWorker, finished, until, worked
-from tests.app.test_keys import text
+from tests.app.test_keys import goto, text
 from tui.map.screen import MapScreen
 from tui.map.session import State
 from tui.terminal import Colours
@@ -124,6 +125,51 @@ async def test_a_map_of_the_labs_network_fills_in() -> None:
         assert "theory, " in screen and "the edge between vanishing and exploding" in screen
 
 
+async def test_a_map_not_run_yet_follows_the_lab() -> None:
+    app = MapApp("rnn-tanh")
+    async with app.run_test(size=(100, 32)) as pilot:
+        await small_map(pilot)
+        await visited(pilot, "rnn-relu-above")
+        # The same fields make sense there, so that what was set stays.
+        assert shown(pilot).session.sweep.base.name == "rnn-relu-above"
+        assert "map of           rnn-relu-above" in text(app) and "20 cells" in text(app)
+        await visited(pilot, "rnn-relu-above")
+        assert "20 cells" in text(app)
+        await visited(pilot, "chain-sigmoid")
+        assert "Depth × weight scale" in text(app) and "map of           chain-sigmoid" in text(app)
+        assert not any(knob.changed for knob in shown(pilot)._controls._knobs)
+
+
+async def test_a_map_that_has_run_names_its_network() -> None:
+    sweep = ScriptedSweep(cells=1)
+    app = MapApp("rnn-tanh", sweep)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await pilot.press("M")
+        await pilot.pause()
+        await pilot.press("space")
+        await visited(pilot, "chain-sigmoid")
+        screen = text(app)
+        assert "map of           rnn-tanh" in screen and "Time steps × recurrent scale" in screen
+        # The Lab's network is the first of the list, where the cursor is, and can be had.
+        await pilot.press("tab", "home", "enter", "enter")
+        await pilot.pause()
+        assert "map of         ◂ chain-sigmoid" in text(app)
+        await pilot.press("right", "left")
+        await pilot.pause()
+        assert shown(pilot).session.setup.base.name == "chain-sigmoid"
+
+
+async def visited(pilot: Pilot[Any], name: str) -> None:
+    """Run another scenario in the Lab and come back to the map."""
+    await pilot.press("G")
+    app = pilot.app
+    assert isinstance(app, LabApp)
+    app.run_scenario(name)
+    await pilot.pause()
+    await pilot.press("M")
+    await pilot.pause()
+
+
 async def test_bounds_say_which_side_is_which_in_one_line() -> None:
     app = MapApp("chain-sigmoid", ScriptedSweep(cells=1))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -161,6 +207,14 @@ async def test_the_cursor_reads_points_and_opens_them_in_the_lab() -> None:
         # The same network, to the last bit but those of a stack's products.
         assert session.live is not None and session.live.verdict is not None
         assert session.live.verdict.decades == pytest.approx(cell.result.decades, abs=1e-9)
+        # It is the catalogue's network with other values, and says with which.
+        assert {"recurrent_scale=0.4", "time_steps=80"} < set(session.changes)
+        assert "recurrent_scale=0.4" in session.live.pin_label and "•time steps       80" in text(
+            app
+        )
+        await goto(pilot, "task.time_steps")
+        await pilot.press("backspace")
+        assert session.scenario.task.time_steps == load("rnn-tanh").task.time_steps
         await pilot.press("M")
         await pilot.pause()
         assert "recurrent scale 0.4, time steps 80" in text(app)

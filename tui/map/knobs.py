@@ -44,7 +44,7 @@ _COUNTS = {"x": COLUMNS, "y": ROWS}
 def knobs_for(setup: Setup, origin: Setup) -> list[Knob]:
     """The rows of the controls; `origin` is the setup before anything was changed."""
     rows: list[tuple[Field, Value, Value | None]] = [
-        (_SOURCE, setup.source, setup.source),
+        (_SOURCE, setup.name, setup.name),
         (FIELDS[STEPS], setup.base.training.steps, origin.base.training.steps),
         (_SEEDS, setup.seeds, origin.seeds),
     ]
@@ -99,7 +99,12 @@ def turned(setup: Setup, knob: Knob, by: int) -> Value:
     if knob.field.choices is None:
         return stepped(knob, setup.base.network.kind, by, training_steps=100)
     names = [name for name, _ in choices_of(setup, knob.field.key)]
-    return names[(names.index(str(knob.value)) + by) % len(names)]
+    return names[(names.index(chosen_of(setup, knob)) + by) % len(names)]
+
+
+def chosen_of(setup: Setup, knob: Knob) -> str:
+    """Which of its choices a control is at."""
+    return setup.source if knob.field.key == SOURCE else str(knob.value)
 
 
 def changed(setup: Setup, key: str, value: object, lab: Scenario) -> Setup:

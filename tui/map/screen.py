@@ -13,7 +13,7 @@ from textual.screen import Screen
 from scenarios.errors import ScenarioError
 from tui.keybar import KeyBar
 from tui.lab.controls import Controls
-from tui.map.knobs import SOURCE, choices_of, knobs_for, turned
+from tui.map.knobs import SOURCE, choices_of, chosen_of, knobs_for, turned
 from tui.map.reading import Reading
 from tui.map.session import MapSession, State
 from tui.map.view import MapView
@@ -75,6 +75,11 @@ class MapScreen(Screen[None]):
         self._timer = self.set_interval(1 / FRAME_RATE, self._tick, pause=True)
         self._view.focus()
         self._started_over()
+
+    def on_screen_resume(self) -> None:
+        """The Lab may have another network by now."""
+        if hasattr(self, "_view") and self.session.follow(self.app.lab.scenario):
+            self._started_over()
 
     def on_unmount(self) -> None:
         """Let go of the sweep."""
@@ -179,8 +184,10 @@ class MapScreen(Screen[None]):
             if value is not None:
                 self._change(knob.field.key, value)
 
-        listed = choices_of(self.session.setup, knob.field.key)
-        self.app.push_screen(ChoiceScreen(knob.title.strip(), listed, str(knob.value)), chosen)
+        setup = self.session.setup
+        listed = choices_of(setup, knob.field.key)
+        screen = ChoiceScreen(knob.title.strip(), listed, chosen_of(setup, knob))
+        self.app.push_screen(screen, chosen)
 
     # Keys
 

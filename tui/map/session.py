@@ -101,6 +101,24 @@ class MapSession:
             self.origin = setup
         self._zoomed = []
 
+    def follow(self, lab: Scenario) -> bool:
+        """Map the network that the Lab has now; whether it is another one.
+
+        A map that has run stays, and so does a sweep of the catalogue. What was set stays where it
+        goes together with the network.
+        """
+        setup, origin = self.setup, setup_of(OF_LAB, lab)
+        if setup.source != OF_LAB or self.state is not State.READY:
+            return False
+        if origin.base == self.origin.base:
+            return False
+        try:
+            self._take(origin if setup == self.origin else setup.of(origin.base))
+        except ScenarioError:
+            self._take(origin)
+        self.origin, self._zoomed = origin, []
+        return True
+
     def _take(self, setup: Setup) -> None:
         sweep = setup.sweep()
         self._worker.close()

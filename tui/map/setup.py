@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.architectures import ARCHITECTURES
@@ -42,6 +42,11 @@ class Setup:
     y: Side
     seeds: int = 1
 
+    @property
+    def name(self) -> str:
+        """The network's, or the sweep's: the Lab may have another network by now."""
+        return self.base.name if self.source == OF_LAB else self.source
+
     def sweep(self) -> Sweep:
         """The sweep. Raises ScenarioError."""
         if self.x.field is self.y.field:
@@ -64,6 +69,10 @@ class Setup:
             if self.base == listed.base and set(listed.axes) - {*lone} == set(sweep.axes):
                 return listed
         return sweep
+
+    def of(self, base: Scenario) -> Setup:
+        """The same map of another network, as long trained."""
+        return replace(self, base=base.with_changes({STEPS: self.base.training.steps}))
 
     def _largest(self) -> str:
         counts = {name: side.count or len(side.values) for name, side in self._sides()}
