@@ -11,7 +11,12 @@ import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from scenarios.errors import ScenarioError
 from scenarios.threads import cores, leave_one_core, use_threads
+
+#: The most processes that can be asked for, and how an error line says so.
+MOST_WORKERS = 1024
+WORKERS = f"must be a whole number from 1 to {MOST_WORKERS}"
 
 
 def serving(module: str) -> str:
@@ -101,11 +106,31 @@ def gpus_of(device: str) -> int:
     return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
 
 
+def check_device(device: str, source: str) -> None:
+    """Raise ScenarioError, which names `source`, where `device` names a GPU that is not there."""
+    if device in ("cpu", "auto"):
+        return
+    from engine import devices
+    from engine.errors import DeviceError
+
+    try:
+        devices.check_device(device)
+    except DeviceError as error:
+        raise ScenarioError(source, str(error), key="run.device", value=device) from None
+
+
 def workers_for(device: str, wanted: int | None) -> tuple[int, int]:
     """How many processes, one a core or one a GPU unless `wanted` says, and the GPUs to share out.
 
-    A device asked for by its number stays that one.
+    A device asked for by its number stays that one. Raises ScenarioError where `wanted` is no whole
+    number from 1 to MOST_WORKERS.
     """
+    if wanted is not None and (
+        isinstance(wanted, bool)
+        or not isinstance(wanted, int)
+        or not 1 <= wanted <= MOST_WORKERS
+    ):
+        raise ScenarioError("arguments", WORKERS, key="workers", value=wanted)
     gpus = gpus_of(device)
     return wanted or gpus or cores(), 0 if ":" in device else gpus
 

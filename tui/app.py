@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 
 from scenarios.errors import ScenarioError
+from scenarios.processes import check_device
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal
@@ -359,19 +360,6 @@ class NablascopeApp(App[None]):
         self.notify(f"Saved {path.name} in {folder}")
 
 
-def _check_device(device: str, source: str) -> None:
-    """Say so in the shell where a GPU that was asked for is not there."""
-    if device in ("cpu", "auto"):
-        return
-    from engine.devices import check_device
-    from engine.errors import DeviceError
-
-    try:
-        check_device(device)
-    except DeviceError as error:
-        raise ScenarioError(source, str(error), key="run.device", value=device) from None
-
-
 def run_app(
     scenario: Scenario | None, *, device: str | None = None, store: Path | None = None
 ) -> int:
@@ -382,9 +370,9 @@ def run_app(
     # Before NumPy is imported; the engine's own process does the same.
     leave_one_core(os.environ)
     if device is not None:
-        _check_device(device, "--device")
+        check_device(device, "--device")
     elif scenario is not None:
-        _check_device(scenario.run.device, scenario.origin)
+        check_device(scenario.run.device, scenario.origin)
     leave_with_terminal()
     app = NablascopeApp(scenario, device=device, store=store)
     app.run()

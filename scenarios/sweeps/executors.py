@@ -9,7 +9,7 @@ from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Protocol
 
-from scenarios.processes import Process, ending, serving, settle_in, workers_for
+from scenarios.processes import Process, check_device, ending, serving, settle_in, workers_for
 
 if TYPE_CHECKING:
     from scenarios.cells import CellResult
@@ -216,10 +216,12 @@ def local_executor(workers: int | None, sweep: Sweep) -> Executor:
     """This machine: `workers` processes, by default one a core, or one a GPU on the sweep's device.
 
     A lone worker is this process itself. So is that of a sweep with so little to do that processes
-    would take longer to start.
+    would take longer to start. Raises ScenarioError where the device is not there, and as
+    `workers_for`.
     """
     from scenarios.sweeps.stack import batch_length
 
+    check_device(sweep.base.run.device, sweep.origin)
     little = workers is None and sweep.cells <= batch_length(sweep.base)
     wanted, gpus = workers_for(sweep.base.run.device, 1 if little else workers)
     return InProcess() if wanted == 1 else LocalProcesses(wanted, gpus)

@@ -78,7 +78,8 @@ def either(words: Iterable[str]) -> str:
 
 def checked_workers(written: str) -> int:
     """What --workers says. Raises ScenarioError."""
-    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= 1024):
-        allowed = "must be a whole number from 1 to 1024"
-        raise ScenarioError("--workers", allowed, key=written or '""')
+    from scenarios.processes import MOST_WORKERS, WORKERS
+
+    if not (written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= MOST_WORKERS):
+        raise ScenarioError("--workers", WORKERS, key=written or '""')
     return int(written)
