@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -53,6 +54,22 @@ def nablascope(
         env=environment(env),
         cwd=cwd,
         timeout=timeout,
+        check=False,
+    )
+
+
+def in_a_shell(
+    command: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it as a shell does, redirections and all."""
+    return subprocess.run(
+        ["sh", "-c", f"{shlex.quote(script())} {command}"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(env),
+        cwd="/",
+        timeout=60,
         check=False,
     )
 

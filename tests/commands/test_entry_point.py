@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from scenarios import catalogue
-from tests.commands.support import environment, nablascope, script, with_full_disk
+from tests.commands.support import environment, in_a_shell, nablascope, script, with_full_disk
 
 QUICK = ("--device", "cpu", "--steps", "2")
 
@@ -158,6 +158,32 @@ def test_a_full_disk_under_stdout_is_one_line(command: str) -> None:
     done = with_full_disk(*command.split())
     assert done.returncode == 1
     assert done.stderr == "stdout: cannot be written: no space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["list", "run chain-sigmoid --no-store", "run chain-sigmoid --no-store --json", "export runs"],
+)
+def test_a_closed_stdout_is_one_line(tmp_path: Path, command: str) -> None:
+    env = {"NABLASCOPE_STORE": str(tmp_path / "runs.sqlite")}
+    nablascope("run", "chain-sigmoid", "--quiet", env=env)
+    done = in_a_shell(f"{command} >&-", env)
+    line = "stdout: cannot be written: bad file descriptor\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("run chain-sigmoid --steps 1 --no-store", 0),
+        ("sweep rnn-tanh-time --set run.seed=0 --set task.time_steps=[5,8] --no-store", 0),
+        ("run no-such-thing", 2),
+    ],
+)
+def test_a_closed_stderr_is_no_error(command: str, code: int) -> None:
+    done = in_a_shell(f"{command} 2>&- <&-")
+    assert done.returncode == code
+    assert "no-such-thing" not in done.stdout
 
 
 def test_interrupted_runs_report_what_was_computed(tmp_path: Path) -> None:

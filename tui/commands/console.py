@@ -12,8 +12,8 @@ from typing import TextIO
 from tui.ascii import to_ascii
 
 #: What writing to a redirected stdout fails with that is no fault of the program: the disk is full,
-#: or the terminal has gone away.
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+#: the terminal has gone away, or it was closed before the program began.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
 _SGR = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "blue": "34", "magenta": "35"}
 #: Blue against red stays apart for colour-blind eyes; each verdict is also a word.
@@ -35,7 +35,19 @@ PICTURE_COLOURS = {
 
 
 def prepare_streams() -> None:
-    """Let no character stop a command: what the encoding lacks is replaced."""
+    """Let no character stop a command: what the encoding lacks is replaced.
+
+    A stream that is closed has its place taken: stdin is empty, stdout cannot be written, and what
+    goes to stderr goes nowhere.
+    """
+    # From 0 up, so that each gets its own number and no file of ours does.
+    for name, flags, mode in (
+        ("stdin", os.O_RDONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
