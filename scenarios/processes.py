@@ -126,9 +126,7 @@ def workers_for(device: str, wanted: int | None) -> tuple[int, int]:
     number from 1 to MOST_WORKERS.
     """
     if wanted is not None and (
-        isinstance(wanted, bool)
-        or not isinstance(wanted, int)
-        or not 1 <= wanted <= MOST_WORKERS
+        isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MOST_WORKERS
     ):
         raise ScenarioError("arguments", WORKERS, key="workers", value=wanted)
     gpus = gpus_of(device)
