@@ -74,8 +74,11 @@ def quoted(value: object) -> str:
         return "a whole number of more than 60 digits"
     elif isinstance(value, dict):
         return "a table"
-    elif isinstance(value, list):
-        return "an array"
+    elif isinstance(value, list | tuple):
+        if any(isinstance(one, dict | list | tuple) for one in value):
+            return "an array"
+        # No more than fits the line is written out.
+        shown = f"[{', '.join(map(quoted, value[:QUOTED_LENGTH]))}]"
     else:
         shown = printable(str(value))
     return shown if len(shown) <= QUOTED_LENGTH else f"{shown[: QUOTED_LENGTH - 3]}..."

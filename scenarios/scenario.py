@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Who asked for a value, by key; what is not in it comes from the default source.
 Origins: TypeAlias = Mapping[str, str]
+
+#: A number as other languages write it, TOML among those that do not.
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,8 @@ def parse_assignment(
 ) -> tuple[str, object]:
     """Split "network.depth=50" into its key and its value: a TOML value, else bare text.
 
+    Numbers may also be written as .5, 1. or 01, and whole ones as 1e3: what has no fraction is an
+    integer, which stands for a float as well.
     Raises ScenarioError, with the example, where there is no key or no equals sign.
     """
     import tomllib
@@ -211,8 +217,19 @@ def parse_assignment(
     try:
         parsed = tomllib.loads(f"value = {written}")
     except (ValueError, RecursionError):
+        return key, _whole(float(written)) if re.fullmatch(_NUMBER, written, re.ASCII) else written
+    if len(parsed) > 1:
         return key, written
-    return key, parsed["value"] if len(parsed) == 1 else written
+    value = parsed["value"]
+    return key, [_whole(one) for one in value] if isinstance(value, list) else _whole(value)
+
+
+def _whole(value: object) -> object:
+    """A number without a fraction as an integer; anything else as it is."""
+    # Beyond 2^53 a float names no one integer.
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int(value)
+    return value
 
 
 def _assemble(texts: Mapping[str, str], values: Mapping[str, Value], origin: str) -> Scenario:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from scenarios.errors import ScenarioError, nearest_of
+from scenarios.errors import ScenarioError, nearest_of, quoted
 from scenarios.schema import FIELDS, Field, Value, nearest_key
 
 SEED = "run.seed"
@@ -118,9 +118,13 @@ class AxisReader:
         if not isinstance(value, list) or not value:
             raise self._error("must be an array of one value or more", form, value)
         self._check_count(form, len(value))
-        # 1 and true, or 1 and 1.0, are the same key of a dictionary.
-        if len({(type(one), str(one)) for one in value}) < len(value):
-            raise self._error("names a value twice", form, value)
+        seen: set[tuple[bool, object]] = set()
+        for one in value:
+            # True equals 1; what is neither number nor text is refused with the field's own words.
+            plain = one if isinstance(one, int | float | str) else str(one)
+            if (same := (isinstance(one, bool), plain)) in seen:
+                raise self._error(f"names {quoted(one)} twice", form, value)
+            seen.add(same)
         return Axis(field.key, tuple(value))
 
     def linspace(self, field: Field, form: str, value: object) -> Axis:

@@ -142,7 +142,7 @@ FILES = [
         'did you mean "rnn"?',
     ),
     ("network = 5", "network = 5: must be a table, [network]"),
-    ("network = []", "network = an array: must be a table, [network]"),
+    ("network = []", "network = []: must be a table, [network]"),
     ("[netwrok]\ndepth = 3", "netwrok.depth = 3: unknown key; did you mean network.depth?"),
     ("[netwrok]", "netwrok: unknown table; did you mean network?"),
     ("titel = 'x'", 'titel = "x": unknown key; did you mean title?'),
@@ -322,6 +322,15 @@ def test_overrides_name_where_they_come_from() -> None:
         ("network.activation=relu", ("network.activation", "relu")),
         ('network.activation="relu"', ("network.activation", "relu")),
         ("run.device=cuda:1", ("run.device", "cuda:1")),
+        ("init.weight_scale=.5", ("init.weight_scale", 0.5)),
+        ("init.weight_scale=-.5e-1", ("init.weight_scale", -0.05)),
+        ("init.weight_scale=1.", ("init.weight_scale", 1)),
+        ("network.depth=05", ("network.depth", 5)),
+        ("training.steps=1e3", ("training.steps", 1000)),
+        ("run.seed=[0, 1e1, 2.5]", ("run.seed", [0, 10, 2.5])),
+        ("init.weight_scale=1e300", ("init.weight_scale", 1e300)),
+        ("init.weight_scale=.", ("init.weight_scale", ".")),
+        ("task.file=1.npz", ("task.file", "1.npz")),
         ("a=b=c", ("a", "b=c")),
         ("a=1\nb=2", ("a", "1\nb=2")),
         ("a=", ("a", "")),
@@ -353,6 +362,10 @@ def test_quoting() -> None:
     assert quoted(True) == "true"
     assert quoted("a\nb") == '"a\\nb"'
     assert quoted({"a": 1}) == "a table"
+    assert quoted([]) == "[]"
+    assert quoted([0, 1.5, True, "a"]) == '[0, 1.5, true, "a"]'
+    assert quoted((1, [2])) == "an array"
+    assert quoted([7] * 1000) == f"[{'7, ' * 18}7,..."[:60]
     assert quoted("\x1b") == '"\\u001b"'
     assert printable("tab\there \x9b") == "tab\\there \\x9b"
     assert nearest_of("TANH", ["tanh", "relu"]) == "tanh"

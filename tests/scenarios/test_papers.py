@@ -77,7 +77,7 @@ def test_overrides_reach_every_entry(tmp_path: Path) -> None:
         ({"solved_below": "0"}, "solved_below = 0: must be a number above 0"),
         ({"stop_when_solved": "1"}, "stop_when_solved = 1: must be true or false"),
         ({"stop_when_solved": "true"}, "stop_when_solved = true: needs solved_below"),
-        ({"seeds": "[1, 1]"}, "seeds = an array: must be different seeds"),
+        ({"seeds": "[1, 1]"}, "seeds = [1, 1]: must be different seeds"),
         ({"seeds": "[-1]"}, "run.seed = -1: must be a whole number from 0"),
         ({"asks_for": '"task.flie"'}, 'must be a scenario\'s key; did you mean task.file?'),
         ({"asks_for": '"task.file"'}, "task.file: is missing; give it as --set task.file=VALUE"),
