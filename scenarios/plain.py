@@ -1,4 +1,4 @@
-"""Numbers as JSON and the store hold them: finite or none, logarithms rounded."""
+"""Numbers as Python, JSON and the store hold them: finite or none, logarithms rounded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 #: Decimals of what is a logarithm: a millionth of a decade is far below rounding in float32.
 DECIMALS = 6
+
+
+def plain(value: object) -> object:
+    """A scalar or an array, of NumPy or alike, as a number or a list; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def finite(value: float | None) -> float | None:

@@ -43,8 +43,10 @@ def resolve(
 
     for key, value in given.items():
         if key not in FIELDS:
+            # From Python, it may be no text either.
+            name = str(key)
             raise ScenarioError(
-                origin(key), "unknown key", key=key, value=value, nearest=nearest_key(key)
+                origin(key), "unknown key", key=name, value=value, nearest=nearest_key(name)
             )
     if KIND not in given and KIND not in inherited:
         kinds = ", ".join(ARCHITECTURES)

@@ -14,6 +14,7 @@ from engine.initialisers import INITIALISERS
 from scenarios.errors import ScenarioError, nearest_of
 from scenarios.field import Field, Value
 from scenarios.fields import FIELDS, KIND, SCHEDULE, SCHEME, SELECTORS, TASK
+from scenarios.plain import plain
 from scenarios.tasks import TASKS
 
 #: Characters of free text: what file systems allow for a path, and no more.
@@ -106,7 +107,7 @@ def checked(source: str, key: str, value: object, values: Mapping[str, Value]) -
 
     `values` holds what is decided already, which may narrow what is allowed.
     """
-    field = FIELDS[key]
+    field, value = FIELDS[key], plain(value)
     if field.type is bool:
         if isinstance(value, bool):
             return value
@@ -180,7 +181,8 @@ def _checked_number(
         if minimum == maximum:
             limits = _plain(minimum)
         raise ScenarioError(source, f"must be {limits}{why}", key=field.key, value=value)
-    return value if field.type is int else float(value)
+    # Zero has no sign here.
+    return value if field.type is int else float(value) + 0.0
 
 
 def check_together(origin: Callable[[str], str], values: Mapping[str, Value]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenarios import reader
 from scenarios.errors import ScenarioError, nearest_of, printable
+from scenarios.plain import plain
 from scenarios.reader import SECTIONS, TEXTS
 from scenarios.scenario import Scenario, load, scenario_of
 from scenarios.schema import FIELDS, SELECTORS, Value, checked, misfit
@@ -34,6 +35,9 @@ MOST_CELLS = 10_000_000
 
 #: The keys of a sweep file that are not a scenario's.
 _OWN = ("base", "axes", "combine", "samples", "sampling_seed", "reduce", "x", "y")
+
+#: What gives an axis several values.
+_SEVERAL = (list, tuple, range)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +125,12 @@ def load_sweep(
     """The sweep called `source` in the catalogue, or in the TOML file at that path.
 
     `overrides` change the base by dotted key, or the sweep's own keys (samples, reduce, ...); for a
-    field that an axis varies they give its values instead, one or an array. Raises ScenarioError.
+    field that an axis varies they give its values instead, one or a sequence or array of them.
+    Raises ScenarioError.
     """
     file, shown = catalogue.find(source), str(source)
     document = reader.read(file, shown, catalogue.names())
-    changes = dict(overrides or {})
+    changes = {key: plain(value) for key, value in (overrides or {}).items()}
     own = {key: document[key] for key in _OWN if key in document}
     origins = dict.fromkeys(own, shown)
     for key in _OWN[2:]:
@@ -136,11 +141,16 @@ def load_sweep(
     for place, axis in enumerate(axes):
         if axis.field in changes:
             value = changes.pop(axis.field)
-            values = list(value) if isinstance(value, list | tuple) else [value]
+            values = list(value) if isinstance(value, _SEVERAL) else [value]
             given = {"field": axis.field, "list": values}
             axes[place] = AxisReader(overrides_source, place + 1, False).read(given)
             origins[axis.field] = overrides_source
     base, texts = _base(document, own, shown)
+    for key, value in changes.items():
+        if key in FIELDS and isinstance(value, _SEVERAL):
+            varied = ", ".join(axis.field for axis in axes)
+            allowed = f"takes one value: it is no axis of this sweep, whose axes are {varied}"
+            raise ScenarioError(overrides_source, allowed, key=key, value=value)
     if changes:
         base = base.with_changes(changes, source=overrides_source)
     base = replace(base, origin=shown)
@@ -311,12 +321,12 @@ def _checked(sweep: Sweep, origins: Mapping[str, str]) -> Sweep:
         field = FIELDS[axis.field]
         # Against the field alone: whether it fits its neighbours is known cell by cell.
         ends = axis.values if axis.interval is None else axis.interval
-        plain: list[Value] = []
+        values: list[Value] = []
         for value in ends:
             whole = field.type is int and axis.interval is not None and value == int(value)
             number = int(value) if whole else value
-            plain.append(checked(origins[axis.field], axis.field, number, {}))
-        axes.append(replace(axis, values=tuple(plain)) if axis.interval is None else axis)
+            values.append(checked(origins[axis.field], axis.field, number, {}))
+        axes.append(replace(axis, values=tuple(values)) if axis.interval is None else axis)
     sweep = replace(sweep, axes=tuple(axes))
     _check_fits(sweep)
     return sweep

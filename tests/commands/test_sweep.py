@@ -117,7 +117,12 @@ def test_without_a_name_the_sweeps_are_listed() -> None:
         (("rnn-tanh-time", "--set", "init.scale=1"), "--set: init.scale = 1: unknown key"),
         (("rnn-tanh-time", "--device", "gpu"), 'run.device = "gpu": not one of auto, cpu, cuda'),
         (("rnn-tanh-time", "--export", "x.xls"), "--export: x.xls: must end in .csv, .jsonl or"),
-        (("rnn-tanh-time", "--set", "run.seed=[]"), "list = an array: must be an array of one"),
+        (
+            ("rnn-tanh-time", "--set", "init.bias_scale=[0,1]"),
+            "--set: init.bias_scale = [0, 1]: takes one value: it is no axis of this sweep, whose "
+            "axes are task.time_steps, init.recurrent_scale, run.seed",
+        ),
+        (("rnn-tanh-time", "--set", "run.seed=[]"), "list = []: must be an array of one"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], line: str) -> None:

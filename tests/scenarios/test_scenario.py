@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import tomli_w
 from hypothesis import given
@@ -320,6 +321,29 @@ def test_not_a_number_is_refused_through_the_api_too() -> None:
     for value in (math.nan, math.inf, None, [1.0], object()):
         with pytest.raises(ScenarioError, match="must be a number from 0 to 1000000"):
             load("chain-relu", {"init.weight_scale": value})
+
+
+def test_numpys_scalars_are_numbers() -> None:
+    changes = {
+        "network.depth": np.int64(20),
+        "init.weight_scale": np.float32(0.5),
+        "network.bias": np.bool_(False),
+    }
+    scenario = load("chain-relu", changes)
+    assert scenario == load("chain-relu", {key: value.item() for key, value in changes.items()})
+    assert type(scenario.network.depth) is int and type(scenario.network.bias) is bool
+    with pytest.raises(ScenarioError, match=r"network\.depth = 0: must be a whole number"):
+        load("chain-relu", {"network.depth": np.int64(0)})
+
+
+def test_zero_has_no_sign() -> None:
+    scenario = load("chain-relu", {"init.bias_scale": -0.0})
+    assert math.copysign(1.0, scenario.init.bias_scale) == 1.0
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ScenarioError, match=r"^overrides: 3 = true: unknown key$"):
+        load("chain-relu", cast(dict[str, object], {3: True}))
 
 
 def test_origin_is_not_part_of_a_scenario(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scenarios.errors import ScenarioError
@@ -83,12 +84,12 @@ def test_every_way_to_write_an_axis(
         ('[[axes]]\nseeds = true', "axes[1].seeds = true: must be a whole number from 1"),
         ('[[axes]]\nfield = "network.depth"\nseeds = 2', "must be run.seed, or left out"),
         ('[[axes]]\nfield = "init.weight_scale"\nlist = []', "must be an array of one value"),
-        ('[[axes]]\nfield = "init.weight_scale"\nlist = [1, 1]', "names a value twice"),
+        ('[[axes]]\nfield = "init.weight_scale"\nlist = [1, 1]', "list = [1, 1]: names 1 twice"),
         ('[[axes]]\nfield = "init.weight_scale"\nlist = [-1]',
          "init.weight_scale = -1: must be a number from 0 to 1000000"),
         ('[[axes]]\nfield = "init.weight_scale"\nlist = [nan]', "must be a number from 0"),
         ('[[axes]]\nfield = "init.weight_scale"\nlinspace = [0, 1, 3]',
-         "axes[1].linspace = an array: must be a table, {from = ..., to = ..., count = ...}"),
+         "axes[1].linspace = [0, 1, 3]: must be a table, {from = ..., to = ..., count = ...}"),
         ('[[axes]]\nfield = "init.weight_scale"\nlinspace = {from = 0, to = 1}',
          "axes[1].linspace.count: is missing"),
         ('[[axes]]\nfield = "init.weight_scale"\nlinspace = {from = 0, to = 1, cuont = 3}',
@@ -308,6 +309,30 @@ def test_overrides_change_the_base_the_sweep_or_an_axis(tmp_path: Path) -> None:
     assert sweep.axis("task.time_steps").values == (9,) and sweep.cells == 4
     with pytest.raises(ScenarioError, match=r"^overrides: init.recurrent_scale = -1"):
         swept(tmp_path, BASE + TWO_AXES, init__recurrent_scale=-1)
+
+
+def test_an_axis_takes_arrays_and_ranges(tmp_path: Path) -> None:
+    scales, seeds = np.linspace(0.5, 1.0, 2, dtype=np.float32), range(3)
+    sweep = swept(tmp_path, BASE + TWO_AXES, init__recurrent_scale=scales, run__seed=seeds)
+
+    assert sweep.axis("init.recurrent_scale").values == (0.5, 1.0)
+    assert sweep.axis("run.seed").values == (0, 1, 2)
+    with pytest.raises(ScenarioError) as caught:
+        swept(tmp_path, BASE + TWO_AXES, network__depth=seeds)
+    line = (
+        "overrides: network.depth = range(0, 3): takes one value: it is no axis of this sweep, "
+        "whose axes are task.time_steps, init.recurrent_scale, run.seed"
+    )
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("written", "twice"),
+    [("[5.0, 5.0, 5.0]", "5.0"), ("[1, 2, 1.0]", "1.0"), ("[0.0, -0.0]", "-0.0")],
+)
+def test_a_value_twice_is_named(tmp_path: Path, written: str, twice: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"\.list = \{written}: names {twice} twice$"):
+        axis(tmp_path, f"list = {written}")
 
 
 @pytest.mark.parametrize("name", catalogue.names())
