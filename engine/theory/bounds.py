@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.theory.describe import CURVE, MEAN_FIELD
 from engine.theory.lesson import product_bound_decades, slope_bound_decades
 from engine.theory.prediction import Draft
+from engine.theory.weights import largest_in_most_draws, random_matrix_values
 
 if TYPE_CHECKING:
     from engine.activations import Activation
@@ -16,13 +17,32 @@ if TYPE_CHECKING:
 IDENTITY_BOUND = "exact bound per neuron (Le et al. 2015)"
 
 
+def give_random_bounds(
+    draft: Draft, activation: Activation, scheme: str, gain: float, units: int, hops: int
+) -> None:
+    """Fill what follows from the matrix at each hop, units x units and freshly drawn."""
+    values = random_matrix_values(scheme, gain)
+    most = largest_in_most_draws(scheme, gain, units)
+    give_bounds(draft, activation, values, hops, most)
+    if most > values[1]:
+        draft.assume(
+            "spectral radius and largest singular value are those of a wide matrix; what follows "
+            "from the latter holds for 999 in 1,000 draws of this width"
+        )
+
+
 def give_bounds(
-    draft: Draft, activation: Activation, values: tuple[float, float] | None, hops: int
+    draft: Draft,
+    activation: Activation,
+    values: tuple[float, float] | None,
+    hops: int,
+    most: float | None = None,
 ) -> None:
     """Fill what follows from (spectral radius, largest singular value) of the matrix at each hop.
 
     The largest singular value below 1 / sup |phi'| is enough for gradients to vanish; above it
-    they may explode, but need not. Pascanu, Mikolov, Bengio 2013, section 2.1.
+    they may explode, but need not. Pascanu, Mikolov, Bengio 2013, section 2.1. `most` is what it
+    may be in place of the one to show.
     """
     slope = activation.max_slope
     draft.give(slope_bound_decades=slope_bound_decades(slope, hops))
@@ -37,12 +57,13 @@ def give_bounds(
         )
         return
     radius, norm = values
+    most = norm if most is None else most
     draft.give(
         spectral_radius=radius,
         largest_singular_value=norm,
-        vanishing_certain=norm * slope < 1.0,
-        exploding_possible=norm * slope > 1.0,
-        bound_decades=product_bound_decades(slope, norm, hops),
+        vanishing_certain=most * slope < 1.0,
+        exploding_possible=most * slope > 1.0,
+        bound_decades=product_bound_decades(slope, most, hops),
     )
 
 

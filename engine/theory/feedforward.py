@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
-from engine.theory.bounds import give_bounds, predict_identity, refuse_zero_weights
+from engine.theory.bounds import (
+    give_bounds,
+    give_random_bounds,
+    predict_identity,
+    refuse_zero_weights,
+)
 from engine.theory.describe import MEAN_FIELD, describe_fixed_point, give_curve, give_edge
 from engine.theory.mean_field import MeanField
 from engine.theory.prediction import Draft
 from engine.theory.reach import scatter
 from engine.theory.transient import Starts, follow, starts_of_noise
-from engine.theory.weights import is_orthogonal, random_matrix_values, scheme_of, sigma_w
+from engine.theory.weights import is_orthogonal, scheme_of, sigma_w
 
 if TYPE_CHECKING:
     from engine.initialisers import WeightSpec
@@ -43,7 +48,7 @@ def predict_feedforward(spec: NetworkSpec, init: InitSpec, input_variance: float
     draft.assume("layers are wide and their weights freshly drawn")
     draft.assume("on its way back the gradient meets weights independent of the forward pass")
     if spec.kind == "mlp":
-        give_bounds(draft, activation, random_matrix_values(scheme, gain), hops)
+        give_random_bounds(draft, activation, scheme, gain, spec.hidden_size, hops)
     elif scheme == "delta_orthogonal":
         give_bounds(draft, activation, (gain, gain), hops)
     else:

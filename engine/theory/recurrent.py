@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.activations import ACTIVATIONS
 from engine.architectures import ARCHITECTURES
-from engine.theory.bounds import give_bounds, predict_identity, refuse_zero_weights
+from engine.theory.bounds import give_random_bounds, predict_identity, refuse_zero_weights
 from engine.theory.correlations import correlation_map
 from engine.theory.describe import (
     MEAN_FIELD,
@@ -28,7 +28,7 @@ from engine.theory.prediction import Draft
 from engine.theory.quadrature import moments
 from engine.theory.reach import tied_scatter
 from engine.theory.transient import follow
-from engine.theory.weights import is_orthogonal, random_matrix_values, scheme_of, sigma_w
+from engine.theory.weights import is_orthogonal, scheme_of, sigma_w
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def predict_rnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Pre
         return draft.finish(f"there is no mean-field theory of the initialiser {scheme}")
     draft.assume("layers are wide and their weights freshly drawn")
     draft.assume("the one U met at every time step counts as a new one at each")
-    give_bounds(draft, activation, random_matrix_values(scheme, gain), hops)
+    give_random_bounds(draft, activation, scheme, gain, spec.hidden_size, hops)
     drive, between = (
         (sigma_w(w, scheme_of(w, init.scheme), init.weight_scale) or 0.0) ** 2
         for w in (plan.weights["W"] for plan in plans)

@@ -52,3 +52,12 @@ def random_matrix_values(scheme: str, sigma: float) -> tuple[float, float]:
     both sigma for a rotation.
     """
     return (sigma, sigma) if scheme in _ROTATIONS else (sigma, 2.0 * sigma)
+
+
+def largest_in_most_draws(scheme: str, sigma: float, units: int) -> float:
+    """What the largest singular value of such a matrix, units x units, is below in 999 draws of
+    1,000, for Gaussian entries (Davidson and Szarek 2001, theorem II.13).
+    """
+    if scheme in _ROTATIONS:
+        return sigma
+    return sigma * (2.0 + math.sqrt(2.0 * math.log(1000.0) / units))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,8 +43,9 @@ def test_random_matrix_values_are_those_of_a_wide_draw(scheme):
 
 
 def test_pascanus_conditions():
-    # Largest singular value 2 g, sup |phi'| 1/4 for sigmoid and 1 for tanh.
-    certain = predict(rnn("sigmoid"), InitSpec(recurrent_scale=1.9), 1.0)
+    # Largest singular value g, sup |phi'| 1/4 for sigmoid and 1 for tanh.
+    rotation = InitSpec("orthogonal", recurrent_scale=3.8)
+    certain = predict(rnn("sigmoid"), rotation, 1.0)
     assert certain.vanishing_certain is True and certain.exploding_possible is False
     assert certain.bound_decades == pytest.approx(19 * np.log10(0.95))
     assert certain.decades < certain.bound_decades
@@ -50,6 +53,23 @@ def test_pascanus_conditions():
     assert open_.vanishing_certain is False and open_.exploding_possible is True
     # Necessary, not sufficient: it vanishes all the same.
     assert open_.decades < -3.0
+
+
+@pytest.mark.parametrize("scheme", ["gaussian", "uniform"])
+@pytest.mark.parametrize("units", [1, 2, 8, 64])
+def test_what_follows_from_singular_values_holds_for_narrow_draws_too(scheme, units):
+    init = InitSpec(scheme, recurrent_scale=0.45)
+    prediction = predict(rnn("linear", hidden_size=units, time_steps=2), init, 1.0)
+    most = 10.0**prediction.bound_decades
+    inits = [replace(init, seed=seed) for seed in range(1000)]
+    spec = rnn("linear", hidden_size=units, time_steps=2)
+    us = Network(spec, inits, open_backend("cpu", "float32")).parameters["layer1.U"]
+    norms = np.linalg.norm(us, 2, axis=(1, 2))
+    # One in a thousand is expected to be above, at most.
+    assert (norms > most).sum() <= 4
+    assert norms.max() > 0.3 * most
+    if (norms >= 1.0).sum() > 10:
+        assert not prediction.vanishing_certain and prediction.exploding_possible
 
 
 def test_the_input_drives_the_variance_and_moves_the_edge():
