@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _WIDEST = 6
 _MOST_LINES = 32
 
+#: Characters of a column under which a name, cut short, still says something.
+_LEAST_NAME = 5
+
 #: Stands for a point none of whose cells could be run.
 FAILED = "?"
 
@@ -99,6 +102,9 @@ def layout_of(
     """All rows and columns where there is room; else evenly picked ones."""
     labels = [""] if diagram.y is None else [shown(value) for value in diagram.y.values]
     gutter = min(max(map(len, labels)), 20) + 1
+    if not diagram.sweep.axis(diagram.x.field).numeric:
+        # Room for names.
+        widest = max(widest, 1 + max(len(shown(value)) for value in diagram.x.values))
     across, width = _fitted(len(diagram.x.values), columns - gutter, widest)
     up, height = _fitted(len(labels), lines, tallest)
     # Numbers grow upwards, as on paper; names are read from the top.
@@ -176,20 +182,30 @@ def _position(values: Sequence[float], wanted: float) -> float | None:
 
 
 def ticks(values: Sequence[Value], layout: Layout, room: int) -> str:
-    """Labels under their columns: every one, or every second, ... whichever first leaves room."""
+    """Labels under their columns: every one, or every second, ... whichever first leaves room.
+
+    What stands between two names cannot be guessed, so they are rather cut short.
+    """
     labels = [shown(values[column]) for column in layout.columns]
+    gap = 2
+    if isinstance(values[0], str) and layout.width >= _LEAST_NAME:
+        labels, gap = [_cut(label, layout.width - 1) for label in labels], 1
     for stride in range(1, len(labels) + 1):
         line = ""
         for place in range(0, len(labels), stride):
             label = labels[place]
             middle = place * layout.width + (layout.width - len(label)) // 2
             start = max(0, min(middle, room - len(label)))
-            if line and start < len(line) + 2:
+            if line and start < len(line) + gap:
                 break
             line = line.ljust(start) + label
         else:
             return line
     return ""
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}."
 
 
 def _legend(

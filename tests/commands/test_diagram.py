@@ -123,6 +123,25 @@ def test_names_are_read_from_the_top_and_do_not_fit_whole_if_long() -> None:
     assert first.startswith("      tanh =") and second.startswith("leaky_relu =")
 
 
+@pytest.mark.parametrize(("columns", "whole"), [(160, True), (80, False), (50, False)])
+def test_every_column_of_names_has_its_own(columns: int, whole: bool) -> None:
+    schemes = ["gaussian", "uniform", "orthogonal", "identity", "glorot", "he", "lecun"]
+    diagram = filled(
+        "mlp-initialiser-activation",
+        lambda values: CellResult("", "healthy", decades=0.0),
+        network__activation=["tanh", "leaky_relu"],
+        init__scheme=schemes,
+        run__seed=0,
+    )
+    _, first, _, names, *_ = drawn(diagram, columns=columns)
+    wide = (len(first) - 11) // 7
+    shown = [name if len(name) < wide else f"{name[: wide - 2]}." for name in schemes]
+    assert names.split() == shown and (shown == schemes) == whole
+    for place, name in enumerate(shown):
+        middle = names.index(name) + len(name) / 2 - 11
+        assert place * wide <= middle <= (place + 1) * wide
+
+
 def test_a_wide_diagram_is_thinned_to_what_fits() -> None:
     scales = [0.5 + 0.005 * index for index in range(200)]
     diagram = filled(
