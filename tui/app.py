@@ -14,6 +14,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
+from textual.events import Resize
 
 from scenarios.errors import ScenarioError
 from scenarios.processes import check_device
@@ -183,9 +184,9 @@ class NablascopeApp(App[None]):
         self.clear_notifications()
         self.screen.query("ToastHolder").remove()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """A terminal of another size shows nobody knows what."""
-        self.wire.forget()
+        self.wire.resize(*event.size)
 
     def action_redraw(self) -> None:
         """Send everything again, whatever else wrote to the terminal."""

@@ -6,6 +6,7 @@ spelled out; a dialogue that opens costs 54 KB at 120x40 that way, seven seconds
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
@@ -69,7 +70,17 @@ class Wire:
         self._rows: dict[int, _Row] = {}
         # Rows with characters of two cells: nothing is left out there, half of one cannot be sent.
         self._wide: set[int] = set()
+        self._size: tuple[float, float] = (math.inf, math.inf)
         self._pens: dict[Style | None, tuple[_Pen, _Pen]] = {None: (_PLAIN, _PLAIN)}
+
+    def resize(self, width: int, height: int) -> None:
+        """The terminal has this size now, and what it shows is unknown.
+
+        What is still drawn for a larger one is sent as far as there is room: a terminal puts what
+        lies beyond into its last column.
+        """
+        self._size = (width, height)
+        self.forget()
 
     def forget(self) -> None:
         """Take the screen for unknown: everything will be sent again."""
@@ -84,6 +95,7 @@ class Wire:
         """What to send for an update; from then on it counts as sent."""
         system = _SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
         changed: dict[int, _Row] = {}
+        width, height = self._size
         x = y = 0
         for segment in console.render(cast(ConsoleRenderable, update)):
             text, style, control = segment
@@ -95,6 +107,8 @@ class Wire:
             if text == "\n":
                 x, y = 0, y + 1
                 continue
+            if y >= height:
+                continue
             pen, pen_on_space = self._pens_of(style, system)
             shown = self._rows.setdefault(y, {})
             cells = _cells(text)
@@ -102,6 +116,8 @@ class Wire:
                 self._wide.add(y)
             everything = y in self._wide
             for character in cells:
+                if x >= width:
+                    break
                 cell = (character, pen_on_space if character == " " else pen)
                 if everything or shown.get(x) != cell:
                     shown[x] = cell

@@ -113,3 +113,28 @@ def test_nothing_is_said_twice_until_it_is_forgotten() -> None:
     assert wire.text_of(_line("test", " ", "ground"), console) == "\x1b[2;5H\x1b[31ms\x1b[0m"
     wire.forget()
     assert wire.text_of(_line("text", " ", "ground"), console) == first
+
+
+def test_what_is_drawn_for_a_larger_terminal_ends_at_its_edge() -> None:
+    from rich.console import Console
+
+    console = Console(force_terminal=True, color_system="truecolor", width=40)
+    screen = pyte.Screen(10, 2)
+    stream = pyte.Stream(screen)
+    wire = Wire()
+    wire.resize(10, 2)
+    for texts in (("twelve cells", "and", "more"), ("twelve cellz", "and", "more")):
+        stream.feed(wire.text_of(_line(*texts), console))
+        assert screen.display[1] == "  twelve c"
+    wire.resize(40, 1)
+    assert wire.text_of(_line("below", "the", "last"), console) == ""
+
+
+async def test_the_terminals_size_is_what_the_app_was_told() -> None:
+    app = LabApp()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await finished(pilot)
+        assert app.wire._size == (100, 30)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.wire._size == (80, 24)
