@@ -26,7 +26,7 @@ COMMANDS = {
     "reproduce": "a paper's result run again, its numbers beside ours",
     "theory": "what the papers predict for a scenario, before anything is run",
     "runs": "the runs that are stored, newest first",
-    "export": "what the store holds, as CSV, JSON Lines or Parquet",
+    "export": "what the store holds, as CSV, JSON, JSON Lines or Parquet",
     "bench": "how fast the engine is here, beside PyTorch and this machine's limits",
     "doctor": "what this machine has: devices, versions, terminal",
 }

@@ -1,4 +1,4 @@
-"""The store's tables as CSV, JSON Lines or Parquet."""
+"""The store's tables as CSV, JSON, JSON Lines or Parquet."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def export(
     """Write a table of `scenarios.store.store.TABLES` to `file`, in a form of FORMATS.
 
     `belongs_to` as in `Store.rows`. CSV and Parquet have JSON text where the store has; in JSON
-    Lines it is JSON like the rest. Raises StoreError and OSError.
+    and JSON Lines it is JSON like the rest. Raises StoreError and OSError.
     """
     FORMATS[form].write(store, table, file, belongs_to)
 
@@ -56,7 +56,21 @@ def _csv(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> No
     text.detach()
 
 
+def _json(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
+    before = b"[\n"
+    for record in _records(store, table, belongs_to):
+        file.write(before + record)
+        before = b",\n"
+    file.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
 def _json_lines(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
+    for record in _records(store, table, belongs_to):
+        file.write(record + b"\n")
+
+
+def _records(store: Store, table: str, belongs_to: int | None) -> Iterator[bytes]:
+    """Every row as an object of JSON, on one line."""
     import json
 
     from scenarios.store.schema import JSON_COLUMNS
@@ -67,7 +81,7 @@ def _json_lines(store: Store, table: str, file: BinaryIO, belongs_to: int | None
             f'"{name}":{value if name in JSON_COLUMNS and value else json.dumps(value)}'
             for name, value in zip(names, row, strict=True)
         )
-        file.write(f"{{{','.join(parts)}}}\n".encode())
+        yield f"{{{','.join(parts)}}}".encode()
 
 
 def _parquet(store: Store, table: str, file: BinaryIO, belongs_to: int | None) -> None:
@@ -94,6 +108,7 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
 #: By the ending of a file's name.
 FORMATS = {
     "csv": Format("CSV", _csv),
+    "json": Format("JSON", _json),
     "jsonl": Format("JSON Lines", _json_lines),
     "parquet": Format("Parquet", _parquet),
 }

@@ -328,7 +328,7 @@ async def test_a_run_that_cannot_be_deleted_is_listed_again(stored: Path) -> Non
 
 @pytest.mark.parametrize(
     ("downs", "name", "start"),
-    [(0, "run-5.csv", "run_id,step,"), (1, "run-5.jsonl", '{"run_id":5,'), (3, "runs.csv", "id,")],
+    [(0, "run-5.csv", "run_id,step,"), (2, "run-5.jsonl", '{"run_id":5,'), (4, "runs.csv", "id,")],
 )
 async def test_exporting(stored: Path, tmp_path: Path, downs: int, name: str, start: str) -> None:
     folder = tmp_path / "files"

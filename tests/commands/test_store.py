@@ -348,6 +348,14 @@ def test_export_json_lines(capsys: Capture, stored: Path, tmp_path: Path) -> Non
     assert one["scenario"]["network"]["kind"] == "mlp"
 
 
+def test_export_json(capsys: Capture, stored: Path, tmp_path: Path) -> None:
+    file = tmp_path / "frames.json"
+    said(capsys, "export", "frames", "--output", str(file))
+    lines = said(capsys, "export", "frames", "--format", "jsonl")[0].splitlines()
+    assert json.loads(file.read_text()) == [json.loads(line) for line in lines]
+    assert json.loads(said(capsys, "export", "sweeps", "--format", "json")[0]) == []
+
+
 def test_export_parquet(capsys: Capture, stored: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     file = tmp_path / "frames.parquet"
@@ -366,13 +374,13 @@ def test_export_parquet(capsys: Capture, stored: Path, tmp_path: Path) -> None:
     ("arguments", "line"),
     [
         (("run",), "TABLE: run: must be runs, frames, sweeps or cells; did you mean runs?"),
-        (("runs", "--format", "xlsx"), "--format: xlsx: must be csv, jsonl or parquet"),
+        (("runs", "--format", "xlsx"), "--format: xlsx: must be csv, json, jsonl or parquet"),
         (("runs", "--run", "x"), "--run: x: must be a run's number in the store"),
         (("cells", "--run", "1"), "--run: 1: does not fit cells"),
         (("runs", "--run", "7"), "--run: 7: {path} holds no such run"),
         (
             ("runs", "--output", "x.foo"),
-            "--output: x.foo: must end in .csv, .jsonl or .parquet, or name a --format",
+            "--output: x.foo: must end in .csv, .json, .jsonl or .parquet, or name a --format",
         ),
         (
             ("runs", "--output", "/nowhere/x.csv"),

@@ -116,7 +116,10 @@ def test_without_a_name_the_sweeps_are_listed() -> None:
         (("rnn-tanh-time", "--workers", "0"), "--workers: 0: must be a whole number from 1"),
         (("rnn-tanh-time", "--set", "init.scale=1"), "--set: init.scale = 1: unknown key"),
         (("rnn-tanh-time", "--device", "gpu"), 'run.device = "gpu": not one of auto, cpu, cuda'),
-        (("rnn-tanh-time", "--export", "x.xls"), "--export: x.xls: must end in .csv, .jsonl or"),
+        (
+            ("rnn-tanh-time", "--export", "x.xls"),
+            "--export: x.xls: must end in .csv, .json, .jsonl or",
+        ),
         (
             ("rnn-tanh-time", "--set", "init.bias_scale=[0,1]"),
             "--set: init.bias_scale = [0, 1]: takes one value: it is no axis of this sweep, whose "

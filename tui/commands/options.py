@@ -71,7 +71,7 @@ def as_arguments(args: argparse.Namespace) -> list[str]:
 
 
 def either(words: Iterable[str]) -> str:
-    """What is allowed, as in "csv, jsonl or parquet"."""
+    """What is allowed, as in "csv, json, jsonl or parquet"."""
     *first, last = words
     return f"{', '.join(first)} or {last}"
 
