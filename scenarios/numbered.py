@@ -70,8 +70,8 @@ def paths_in(folder: str | Path) -> dict[str, str]:
 def find_in(paths: Mapping[str, str], source: str | Path, what: str, listing: str = "") -> str:
     """The file that `source` means: a name among `paths`, else a path.
 
-    Raises ScenarioError where a text is neither, with the nearest name or, without one, the command
-    that is the `listing`; `what` names the files.
+    Raises ScenarioError where a text is neither: with what it is in another catalogue, else with
+    the nearest name or, without one, the command that is the `listing`; `what` names the files.
     """
     if not isinstance(source, str):
         return str(source)
@@ -79,8 +79,26 @@ def find_in(paths: Mapping[str, str], source: str | Path, what: str, listing: st
         return paths[source]
     if source.endswith(".toml") or os.sep in source or os.path.exists(source):
         return source
+    if (other := elsewhere(source)) is not None:
+        raise ScenarioError(source, other)
     allowed = f"neither a {what} of the catalogue nor a file"
     nearest = nearest_of(source, paths)
     if nearest is None and listing:
         allowed += f"; see {listing}"
     raise ScenarioError(source or '""', allowed, nearest=nearest)
+
+
+def elsewhere(name: str) -> str | None:
+    """What a name is, in whichever catalogue, and what runs it, in words; None if it is in none."""
+    from scenarios import catalogue
+    from scenarios.duels.catalogue import DUELS
+    from scenarios.papers.catalogue import PAPERS
+    from scenarios.sweeps.catalogue import SWEEPS
+
+    if name in catalogue.names():
+        return f"is a scenario; nablascope run {name} runs it"
+    if name in SWEEPS.names():
+        return f"is a sweep; nablascope sweep {name} runs it"
+    if name in PAPERS.names():
+        return f"is a paper's set; nablascope reproduce {name} runs it"
+    return "is a duel, and D in the app opens it" if name in DUELS.names() else None

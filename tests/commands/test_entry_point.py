@@ -101,6 +101,7 @@ def test_help_names_every_command() -> None:
             "qqqq: neither a command, nor a scenario of the catalogue, nor a file; "
             "see nablascope --help and nablascope list",
         ),
+        (("rnn-tanh-time",), "rnn-tanh-time: is a sweep; nablascope sweep rnn-tanh-time runs it"),
         (
             ("run", "rnn-rleu"),
             "rnn-rleu: neither a scenario of the catalogue nor a file; did you mean rnn-relu?",

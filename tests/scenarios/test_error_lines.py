@@ -351,6 +351,25 @@ def test_assignments_without_key_or_value(text: str) -> None:
     assert str(caught.value) == shown
 
 
+@pytest.mark.parametrize(
+    ("read", "name", "line"),
+    [
+        (load, "rnn-tanh-time", "is a sweep; nablascope sweep rnn-tanh-time runs it"),
+        (load, "le-2015-adding", "is a paper's set; nablascope reproduce le-2015-adding runs it"),
+        (load, "rnn-scales", "is a duel, and D in the app opens it"),
+        (load_sweep, "rnn-tanh", "is a scenario; nablascope run rnn-tanh runs it"),
+        (load_set, "mlp-tanh-depth", "is a sweep; nablascope sweep mlp-tanh-depth runs it"),
+        (load_duel, "rnn-tanh", "is a scenario; nablascope run rnn-tanh runs it"),
+    ],
+)
+def test_a_name_of_another_catalogue_is_known(
+    read: Callable[[str], object], name: str, line: str
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read(name)
+    assert str(caught.value) == f"{name}: {line}"
+
+
 def test_errors_survive_the_way_from_another_process() -> None:
     error = ScenarioError("a.toml", "must be odd", key="x.y", value=2, nearest="3")
     again = pickle.loads(pickle.dumps(error))

@@ -43,10 +43,13 @@ def execute(args: argparse.Namespace) -> int:
 def _check_known(word: str, commands: Sequence[str]) -> None:
     """Refuse a first argument that is nothing at all; it may be a command mistyped."""
     from scenarios import catalogue
+    from scenarios.numbered import elsewhere
 
     try:
         catalogue.find(word)
     except ScenarioError as error:
+        if elsewhere(word) is not None:
+            raise
         nearest = nearest_of(word, [*commands, *catalogue.names()])
         allowed = "neither a command, nor a scenario of the catalogue, nor a file"
         if nearest is None:
