@@ -333,7 +333,7 @@ class NablascopeApp(App[None]):
 
     def action_save_scenario(self) -> None:
         """Save the scenario as a TOML file: the topmost's of the screens that show one."""
-        from tui.lab.session import changes_between, original
+        from scenarios.changes import changes_between, original
 
         screen = next(s for s in reversed(self.screen_stack) if hasattr(s, "scenario"))
         scenario: Scenario | None = screen.scenario

@@ -246,13 +246,6 @@ def power(decades: float) -> str:
     return f"10^{round(decades, 1) + 0.0:.1f}"
 
 
-def setting(value: object) -> str:
-    """A setting's value as --set takes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def duration(seconds: float) -> str:
     """A time as people say it, as in "0.4 s", "42 s", "3 min", "2.5 h" or "12 days"."""
     if seconds < 9.95:

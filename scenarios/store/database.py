@@ -18,7 +18,10 @@ from scenarios.store.rows import RESULT_COLUMNS, Row
 #: Seconds to wait for another program that holds the store.
 PATIENCE = 5.0
 #: What words are looked for in.
-SEARCHED = ("label", "name", "title", "kind", "activation", "task", "verdict", "state", "device")
+SEARCHED = (
+    *("label", "name", "title", "kind", "activation", "task", "verdict", "state", "device"),
+    "changes",
+)
 
 
 class Database:

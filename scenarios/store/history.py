@@ -28,7 +28,7 @@ ORDERS = {
     "seconds": "seconds",
 }
 #: What words are looked for in: the columns of SEARCHED in one text, a line each.
-_NULLABLE = ("label", "activation", "verdict")
+_NULLABLE = ("label", "activation", "verdict", "changes")
 _WORDS = " || char(10) || ".join(
     f"coalesce({column}, '')" if column in _NULLABLE else column for column in SEARCHED
 )

@@ -157,6 +157,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX runs_by_seconds ON runs (seconds) WHERE deleted IS NULL",
         "CREATE INDEX runs_by_deletion ON runs (deleted) WHERE deleted IS NOT NULL",
     ),
+    (
+        # changes: what is otherwise than in the catalogue's scenario of that name, as key=value.
+        "ALTER TABLE runs ADD COLUMN changes TEXT",
+        "UPDATE runs SET changes = changes_in(scenario)",
+        "DROP INDEX runs_by_words",
+        """
+        CREATE INDEX runs_by_words ON runs (
+            coalesce(label, '') || char(10) || name || char(10) || title || char(10) || kind
+            || char(10) || coalesce(activation, '') || char(10) || task || char(10)
+            || coalesce(verdict, '') || char(10) || state || char(10) || device || char(10)
+            || coalesce(changes, '')
+        ) WHERE deleted IS NULL
+        """,
+    ),
 )
 
 
@@ -173,6 +187,9 @@ def version_of(db: sqlite3.Connection) -> int:
 
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the tables up to date, or leave them exactly as they were."""
+    from scenarios.changes import changes_in_texts
+
+    db.create_function("changes_in", 1, changes_in_texts())
     db.execute("BEGIN IMMEDIATE")
     try:
         version = version_of(db)

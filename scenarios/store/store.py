@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scenarios.changes import changes_between, original
 from scenarios.events import run_id as identity_of
 from scenarios.events import to_json
 from scenarios.store.database import PATIENCE as PATIENCE
@@ -74,6 +75,7 @@ class Store(Database):
             **_begun(),
             "steps": scenario.training.steps,
             "seconds": 0.0,
+            "changes": " ".join(changes_between(original(scenario), scenario)),
             "scenario": to_json(scenario.to_dict()),
             "device_info": to_json(dict(device)),
             "versions": to_json(dict(versions)),
@@ -229,7 +231,7 @@ class Store(Database):
 
         One that is under way stands as its latest frame does; one that is deleted is left out.
         Each of `words` must occur in a run's label, name, title, kind, activation, task, verdict,
-        state or device. A run whose process is gone without an end has the state "cut off".
+        state, device or changes. One whose process is gone without an end has the state "cut off".
         """
         return self._newest("runs", "", words, limit)
 

@@ -19,6 +19,7 @@ from textual.widgets import OptionList
 from engine.architectures import ARCHITECTURES
 from engine.errors import DeviceError
 from scenarios.catalogue import FOLDER
+from scenarios.changes import changes_between
 from scenarios.errors import ScenarioError
 from scenarios.runner import Run
 from scenarios.scenario import load
@@ -39,7 +40,7 @@ from tui.lab.heatmap import GradientHeatmap
 from tui.lab.live import LiveRun
 from tui.lab.recurrent_weights import RecurrentWeightsView
 from tui.lab.search import Search
-from tui.lab.session import State, changes_between
+from tui.lab.session import State
 from tui.lab.view import View
 
 

@@ -225,6 +225,21 @@ async def test_comparing(stored: Path) -> None:
         assert "≤" in app.lab.session.pins[0].standing.theory
 
 
+async def test_runs_are_told_apart_by_what_was_changed(path: Path) -> None:
+    store_runs(path, "rnn-relu-above", "rnn-tanh")
+    store_runs(path, "rnn-relu-above", **{"init.recurrent_scale": 2**0.5})
+    app = app_on(path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await opened(pilot)
+        lines = text(app).splitlines()
+        assert "recurrent_scale=1.41421" in lines[3] and "recurrent" not in lines[5]
+        await pilot.press("slash", *"above", "space", *"scale=1.4")
+        await settled(pilot)
+        assert listed(app) == ["3 rnn-relu-above"]
+        plot = runs_screen(app)._plot
+        assert "run 3: " in plot._entitled and "recurrent_scale=1.41421" in plot._entitled
+
+
 async def test_each_key_is_about_the_run_it_was_pressed_on(stored: Path) -> None:
     app = app_on(stored)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -265,7 +280,7 @@ async def test_renaming(stored: Path) -> None:
         assert listed(app)[0] == "5 indrnn-deep"
 
 
-@pytest.mark.parametrize("width", [160, 100, 80, 60])
+@pytest.mark.parametrize("width", [180, 100, 80, 60])
 async def test_a_long_name_leaves_room_for_the_result(stored: Path, width: int) -> None:
     name = "a name of sixty letters for the talk that is given on Friday"
     with closing(sqlite3.connect(stored)) as db:
@@ -277,7 +292,7 @@ async def test_a_long_name_leaves_room_for_the_result(stored: Path, width: int) 
         head, line = text(app).splitlines()[2:4]
         assert {"steps", "decades", "verdict", "state"} < set(head.split())
         assert line.split()[-2:] == ["healthy", "interrupted"] and "2/2" in line
-        assert (name in line) if width == 160 else ("a name of" in line and "…" in line)
+        assert (name in line) if width == 180 else ("a name of" in line and "…" in line)
 
 
 async def test_deleting_and_undoing(stored: Path) -> None:

@@ -196,29 +196,24 @@ def test_a_run_whose_process_is_gone_is_marked(history: History, path: Path) -> 
     history.delete([4])
 
 
-def test_a_store_of_the_version_before_is_brought_up_to_date(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        from scenarios.store import schema
-
-        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        with Store.open(path) as store:
-            store_run_as_before(store)
+def test_a_store_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
+    with Store.open(path) as store:
+        store_run(store, small_run("rnn-relu", **{"init.recurrent_scale": 0.75}))
+    with closing(sqlite3.connect(path)) as db:
+        indexes = "SELECT name FROM sqlite_master WHERE name LIKE 'runs\\_%' ESCAPE '\\'"
+        for (index,) in db.execute(indexes).fetchall():
+            db.execute(f"DROP INDEX {index}")
+        for column in ("label", "deleted", "changes"):
+            db.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
     with History.open(path) as history:
         (row,) = history.page()
         assert (row["label"], row["deleted"]) == (None, None)
+        assert "recurrent_scale=0.75" in row["changes"]
+        assert ids(history.page(["scale=0.75"])) == [1]
         history.rename(1, "mine")
         assert ids(history.page(["mine"])) == [1]
-
-
-def store_run_as_before(store: Store) -> None:
-    """Without what the version had no columns for."""
-    run = small_run()
-    number = store.begin_run(run.scenario, run.device, run.versions)
-    for frame in run.frames():
-        store.add_frame(number, frame)
-    store.end_run(number, frame, "done")
 
 
 # Frames

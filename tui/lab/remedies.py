@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from scenarios.changes import setting
 from scenarios.errors import ScenarioError
 from scenarios.remedies import REMEDIES
-from tui.words import setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList
 
+from scenarios.changes import original
 from scenarios.errors import ScenarioError
 from tui.keybar import KeyBar
 from tui.lab.catalogue import Catalogue
@@ -19,7 +20,7 @@ from tui.lab.knobs import knobs_of, stepped
 from tui.lab.looking import LookingScreen
 from tui.lab.picture import Picture
 from tui.lab.remedies import KEYS, bindings_of_remedies
-from tui.lab.session import Session, State, original
+from tui.lab.session import Session, State
 from tui.modes import LAB
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar

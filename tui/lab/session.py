@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from scenarios.changes import changes_between, original
 from scenarios.fields import KIND
 from tui.lab.knobs import DEVICE
 from tui.lab.live import BEFORE_SLOT, MAX_PINS, Extra, LiveRun, Pace, Pin
@@ -458,23 +459,3 @@ def _pin_of_before(run: LiveRun) -> Pin:
     when = ", step 0" if frame is not run.latest else ""
     label = f"before{when}: {was}"
     return Pin(run.number, label, run.profile(frame).copy(), BEFORE_SLOT, standing(run, frame))
-
-
-def changes_between(origin: Scenario, scenario: Scenario) -> list[str]:
-    """What was changed about a scenario, as key=value; where it runs is no change."""
-    before = origin.values()
-    from tui.words import setting
-
-    return [
-        f"{key.rpartition('.')[2]}={setting(value)}"
-        for key, value in scenario.values().items()
-        if before.get(key) != value and key != DEVICE
-    ]
-
-
-def original(scenario: Scenario) -> Scenario:
-    """The catalogue's scenario of the same name, which it was made of, or itself."""
-    from scenarios.catalogue import names
-    from scenarios.scenario import load
-
-    return load(scenario.name) if scenario.name in names() else scenario

@@ -49,6 +49,7 @@ COLUMNS = {
     "run": Column(lambda run: str(run["id"]), "id", number=True),
     "began": Column(began, "id"),
     "scenario": Column(called, "name"),
+    "changed": Column(lambda run: run["changes"] or ""),
     "path": Column(_path),
     "steps": Column(lambda run: of(run["step"], run["steps"]), "step", number=True),
     "time": Column(lambda run: duration(run["seconds"]), "seconds", number=True),
@@ -58,28 +59,38 @@ COLUMNS = {
     "state": Column(lambda run: run["state"], "state"),
 }
 #: What a narrow terminal can best do without goes first.
-DROPPED = ("time", "loss", "path", "began")
-#: The columns that a long name would fill, what of it is kept before another column goes, and what
-#: is kept of any text.
-_NAMES, _KEPT, _LEAST = ("scenario", "name"), 24, 8
+DROPPED = ("time", "loss", "path", "changed", "began")
+#: The columns that a long text would fill, what of it is kept before another column goes (the longest
+#: name of the catalogue), and what is kept of any text.
+_LONG, _KEPT, _LEAST = ("scenario", "name", "changed"), 22, 8
 
 
 def widths_of(
     columns: Mapping[str, Column], rows: Sequence[Mapping[str, str]], room: int
 ) -> dict[str, int]:
-    """How wide each column is that there is room for, two cells between any two of them."""
-    wanted = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
-    sizes = {name: min(size, _KEPT) if name in _NAMES else size for name, size in wanted.items()}
+    """How wide each column is that there is room for, two cells between any two of them.
+
+    A column that no row has anything for takes none.
+    """
+    filled = [name for name in columns if any(row[name] for row in rows)]
+    wanted = {name: max(len(name), *(len(row[name]) for row in rows)) for name in filled}
+    sizes = {name: min(size, _KEPT) if name in _LONG else size for name, size in wanted.items()}
 
     def left() -> int:
         return room - sum(sizes.values()) - 2 * (len(sizes) - 1)
 
+    dropped = {}
     for name in DROPPED:
         if name in sizes and left() < 0:
-            del sizes[name]
-    # What is left is the name's; where that is too little it is cut, and then the last column.
-    for name in (*(name for name in _NAMES if name in sizes), next(reversed(sizes))):
-        spare = left() if name in _NAMES else min(left(), 0)
+            dropped[name] = sizes.pop(name)
+    # A large one that went late has made room for what went before it.
+    for name, size in reversed(dropped.items()):
+        if size + 2 <= left():
+            sizes[name] = size
+    sizes = {name: sizes[name] for name in columns if name in sizes}
+    # What is left is for long texts; where that is too little they are cut, then the last column.
+    for name in (*(name for name in _LONG if name in sizes), next(reversed(sizes))):
+        spare = left() if name in _LONG else min(left(), 0)
         sizes[name] = min(wanted[name], max(sizes[name] + spare, _LEAST))
     return sizes
 

@@ -197,7 +197,7 @@ class RunsScreen(Screen[None]):
         error = None if stored is None else stored.row["error"]
         self._verdict.show_failure(error)
         if stored is not None:
-            self._plot.entitle(f"run {stored.number}: {stored.scenario.title}")
+            self._plot.entitle(f"run {stored.number}: {stored.title}")
 
     # Keys
 

@@ -44,6 +44,11 @@ class StoredRun:
         return number
 
     @property
+    def title(self) -> str:
+        """Its scenario's title, and what was changed about it."""
+        return "  ".join(part for part in (self.scenario.title, self.row["changes"]) if part)
+
+    @property
     def label(self) -> str:
         """What a legend calls it."""
         return f"{called(self.row)} (run {self.number})"
