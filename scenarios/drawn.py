@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Lyapunov exponents to look at.
 _EXPONENTS = 4
-#: What a network may take to be drawn for a look.
-_MOST_BYTES = 2**30
+#: What a network may take to be drawn for a look: bytes, and multiplications, some seconds.
+_MOST_BYTES, _MOST_WORK = 2**30, 2e11
 #: Most units whose eigenvalues are computed: a second or two.
 _MOST_UNITS = 1024
 
@@ -135,11 +135,18 @@ def look_at_draw(scenario: Scenario) -> Drawn:
         return Drawn(reasons=dict.fromkeys(names, "a single time step has no hop"))
     from engine.plan import workspace_bytes
     from engine.theory import describe_draw
+    from scenarios.blas import step_product
     from scenarios.runner import Run, init_spec, network_spec
 
-    needed = workspace_bytes(network_spec(scenario))
-    if needed > _MOST_BYTES:
-        told = f"too large for a quick look: running it takes {needed / 2**30:,.1f} GiB"
+    spec = network_spec(scenario)
+    needed = workspace_bytes(spec)
+    # Forward, back and the weights' gradients meet U once each.
+    work = 3 * spec.depth * spec.time_steps * step_product(spec)
+    if needed > _MOST_BYTES or work > _MOST_WORK:
+        told = "too large for a quick look: running it takes "
+        told += (
+            f"{needed / 2**30:,.1f} GiB" if needed > _MOST_BYTES else f"{work:.1e} multiplications"
+        )
         return Drawn(reasons=dict.fromkeys(names, told))
     try:
         run = Run(scenario.with_changes({"run.device": "cpu", "training.steps": 0}))
@@ -149,7 +156,6 @@ def look_at_draw(scenario: Scenario) -> Drawn:
     reasons = {}
     weights = exponents = None
     if ARCHITECTURES[scenario.network.kind].layer.hop_role in ("vector", "identity"):
-        spec = network_spec(scenario)
         u = run.recurrent_weights(spec.depth)
         u = u if u.ndim == 1 else u.diagonal()
         weights = replace(

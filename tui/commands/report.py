@@ -123,7 +123,8 @@ class TextReport(Report):
         settings = f"{run.device['device']}, {scenario.run.dtype}, seed {scenario.run.seed}"
         write(styled(f"{scenario.name} on {settings}", "dim"))
         if run.device["note"] is not None and scenario.run.device == "auto":
-            write(styled(f"no GPU: {run.device['note']}", "dim"))
+            note = paragraph(f"no GPU: {run.device['note']}", "", width())
+            write(styled(note, "dim"))
         if run.state.step:
             write(styled(f"going on from step {run.state.step}", "dim"))
         if scenario.question:
@@ -234,7 +235,8 @@ def _draw(run: Run, frame: Frame, prediction: Prediction) -> None:
         of = f", layer {verdict.layer} of {run.scenario.network.depth}" if time else ""
         unit = "time step" if time else "layer"
         dashes = f"; dashes: {curve_names(prediction)[0]}" if theory else ""
-        write(f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}{dashes}")
+        told = f"log10 of the gradient's size at every {unit}{of}, after step {frame.step}{dashes}"
+        write(paragraph(told, "", width()))
         write(drawn)
         write()
 

@@ -79,7 +79,7 @@ def execute(args: argparse.Namespace) -> int:
     if reason is not None:
         write(paragraph(no_theory(reason), "", width()))
     else:
-        write(f"theory: {prediction.theory}")
+        write(paragraph(f"theory: {prediction.theory}", "", width()))
         write()
         _write_numbers(prediction)
         _write_reasons(prediction)
