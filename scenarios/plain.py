@@ -23,15 +23,15 @@ def finite(value: float | None) -> float | None:
 
 
 def logarithm(value: float | None) -> float | None:
-    """A logarithm to `DECIMALS`, None where it is not finite."""
-    return None if value is None else finite(round(value, DECIMALS))
+    """A logarithm to `DECIMALS`, zero without a sign; None where it is not finite."""
+    return None if value is None else finite(round(value, DECIMALS) + 0.0)
 
 
 def logarithms(field: HostArray) -> list[list[float | None]]:
     """The same of rows of them."""
     import numpy as np
 
-    rows: list[list[float | None]] = field.round(DECIMALS).tolist()
+    rows: list[list[float | None]] = (field.round(DECIMALS) + 0.0).tolist()
     # Nearly always: looking at every number costs as much as writing it.
     if np.isfinite(field).all():
         return rows

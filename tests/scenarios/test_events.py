@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 from scenarios.events import end_event, frame_event, start_event, theory_decades, to_json
+from scenarios.plain import logarithm, logarithms
 from scenarios.predictions import predict
 from scenarios.runner import Run
 from scenarios.scenario import load
@@ -151,3 +154,14 @@ def test_what_is_no_json_is_refused() -> None:
     for value in (math.nan, math.inf):
         with pytest.raises(ValueError, match="not JSON compliant"):
             to_json({"loss": value})
+
+
+def test_zero_has_no_sign() -> None:
+    assert math.copysign(1.0, logarithm(-1e-9) or 0.0) == 1.0
+    fields = ([[-1e-9, -0.0]], [[-1e-9, -math.inf]])
+    assert [str(logarithms(np.array(field))) for field in fields] == [
+        "[[0.0, 0.0]]",
+        "[[0.0, None]]",
+    ]
+    lines = [to_json(event) for event in events("indrnn-vanishing")]
+    assert not any(re.search(r"-0\.0[],}]", line) for line in lines)
