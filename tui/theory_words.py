@@ -66,7 +66,9 @@ def _wordings(found: Comparison) -> list[str]:
         return [f"{title}: nothing measured to hold against it", title]
     by = f"{abs(apart):.1f} decades"
     side = "above" if apart > 0.0 else "below"
-    if found.curve == "path" and apart > 0.0:
+    if found.curve != "prediction" and round(apart, 1) == 0.0:
+        wordings = [f"{title}: the gradient lies on it"]
+    elif found.curve == "path" and apart > 0.0:
         wordings = [f"{title}: gate paths add {by}"]
     elif found.curve != "prediction":
         wordings = [f"{title}: the gradient lies {by} {side} it", f"{title}: {by} {side} it"]

@@ -148,6 +148,7 @@ def test_words_get_shorter() -> None:
         Comparison("rnn", "prediction", 99, 99, -62.07, -62.91, 0.39),
         Comparison("rnn", "prediction", 42, 99, -0.4, -0.5, None),
         Comparison("indrnn", "bound", 99, 99, 0.06, -23.92, 0.04),
+        Comparison("irnn", "bound", 99, 99, 2.5, 2.46, None),
         Comparison("lstm", "path", 99, 99, -13.47, -1.95, None),
         Comparison("gru", "path", 99, 99, -13.47, -14.0, None),
     ]
@@ -155,6 +156,7 @@ def test_words_get_shorter() -> None:
         "theory 10^-62.1: 0.8 decades apart (spread 0.4)",
         "theory of the last 42 of 99 hops, 10^-0.4: 0.1 decades apart",
         "bound 10^0.1: the gradient lies 24.0 decades below it",
+        "bound 10^2.5: the gradient lies on it",
         "forget path 10^-13.5: gate paths add 11.5 decades",
         "update path 10^-13.5: the gradient lies 0.5 decades below it",
     ]
