@@ -12,6 +12,7 @@ import pytest
 
 from engine.im2col import im2col
 from scenarios.errors import ScenarioError
+from scenarios.lesson.blocks import Text
 from scenarios.lesson.page import Page
 from scenarios.lesson.pages import PAGES, find, number_of
 from tui.learn.layout import lay_out, lay_out_wide
@@ -146,6 +147,15 @@ def test_eigenvalues_rule_the_linear_rnn() -> None:
         assert np.sign(found["decades"]) == np.sign(math.log10(found["spectral_radius"]))
     below = numbers("rnn", gain=0.9)
     assert max(below[f"{phi}_decades"] for phi in ("tanh", "relu", "sigmoid")) < below["decades"]
+
+
+def test_a_gain_of_0_has_no_10_percent() -> None:
+    def words(gain: float) -> str:
+        page = find("rnn", "test")
+        blocks = page.read(page.settings({"gain": gain, "steps": 6})).blocks
+        return " ".join(block.text for block in blocks if isinstance(block, Text))
+
+    assert "A gain 10 % higher" in words(0.9) and "10 %" not in words(0.0)
 
 
 def test_independent_weights_err_less_than_tied_ones() -> None:

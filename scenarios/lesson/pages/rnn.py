@@ -104,9 +104,14 @@ def _read(settings: Settings) -> Reading:
         Text(
             "None of these slopes exceeds 1, so [φ′] only ever takes. Where {U} shrinks, every φ "
             "makes it worse; where {U} grows, φ would have to take exactly as much, at every "
-            "step (tanh comes near it: the larger its state, the flatter its slope). A gain 10 % "
-            f"higher is a factor *{power(hops * math.log10(1.1))}* after {hops} steps, 10 % lower "
-            f"*{power(hops * math.log10(0.9))}*."
+            "step (tanh comes near it: the larger its state, the flatter its slope)."
+            # 10 % of nothing is nothing.
+            + (
+                f" A gain 10 % higher is a factor *{power(hops * math.log10(1.1))}* after {hops} "
+                f"steps, 10 % lower *{power(hops * math.log10(0.9))}*."
+                if gain
+                else ""
+            )
         ),
         Text(
             f"The largest singular value of U is {norm:.3f}: no step can do more than that. "
