@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 
@@ -142,6 +143,25 @@ def test_doctor_tells_where_the_store_is(
     assert json.loads(printed(capsys, "doctor", "--json"))["store"]["bytes"] == 3 * 2**20
     # Looked at, not touched.
     assert path.read_bytes() == b"0" * 3 * 2**20
+
+
+@pytest.mark.parametrize("how", ["a file in the way", "write-protected"])
+def test_doctor_tells_why_nothing_can_be_stored(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    place = tmp_path / "data"
+    if how == "write-protected":
+        if os.geteuid() == 0:
+            pytest.skip("root writes everywhere")
+        place.mkdir(0o500)
+        line = f"cannot be written: {place} is write-protected"
+    else:
+        place.touch()
+        line = f"cannot be written: {place} is not a folder"
+    path = place / "nablascope" / "runs.sqlite"
+    monkeypatch.setenv("NABLASCOPE_STORE", str(path))
+    assert f"\nstore\n  {path}, not there yet, {line}\n" in printed(capsys, "doctor")
+    assert json.loads(printed(capsys, "doctor", "--json"))["store"]["problem"] == line
 
 
 def test_doctor_tells_why_there_is_no_gpu(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

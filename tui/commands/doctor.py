@@ -6,11 +6,14 @@ import argparse
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scenarios.blas import blas
 from scenarios.threads import cores, leave_one_core
 from tui.commands.console import speaks_unicode, styled, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PACKAGES = ("nablascope", "numpy", "scipy", "textual", "plotext", "rich")
 
@@ -46,8 +49,10 @@ def execute(args: argparse.Namespace) -> int:
     write(f"  {'BLAS':<12}{_blas_line(found['blas'])}")
     write()
     write(styled("store", "bold"))
-    size = found["store"]["bytes"]
-    write(f"  {found['store']['path']}, {'not there yet' if size is None else _mib(size)}")
+    kept = found["store"]
+    size = "not there yet" if kept["bytes"] is None else _mib(kept["bytes"])
+    problem = "" if kept["problem"] is None else f", {kept['problem']}"
+    write(f"  {kept['path']}, {size}{problem}")
     write()
     write(styled("terminal", "bold"))
     for name, value in found["terminal"].items():
@@ -106,7 +111,9 @@ def _cupy_version() -> str | None:
 
 
 def store() -> dict[str, Any]:
-    """Where runs are stored, and how large that file is; it is not opened."""
+    """Where runs are stored, how large that file is, and why nothing can be stored there; it is not
+    opened.
+    """
     from scenarios.store.place import default_path
 
     path = default_path()
@@ -114,7 +121,15 @@ def store() -> dict[str, Any]:
         size = path.stat().st_size
     except OSError:
         size = None
-    return {"path": str(path), "bytes": size}
+    return {"path": str(path), "bytes": size, "problem": _unwritable(path)}
+
+
+def _unwritable(path: Path) -> str | None:
+    # What is not there yet is made, in the nearest folder above it that is there.
+    place = next((str(one) for one in (path, *path.parents) if os.path.exists(one)), os.curdir)
+    if place != str(path) and not os.path.isdir(place):
+        return f"cannot be written: {place} is not a folder"
+    return None if os.access(place, os.W_OK) else f"cannot be written: {place} is write-protected"
 
 
 def terminal() -> dict[str, Any]:
