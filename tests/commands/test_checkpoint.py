@@ -50,6 +50,9 @@ def test_words_for_going_on(capsys: Capture, tmp_path: Path) -> None:
     shown = capsys.readouterr().out
     assert "going on from step 3\n" in shown
     assert " at step 3, " in shown and " at step 6 of 6\n" in shown
+    assert main([*options, "--steps", "6"]) == 0
+    shown = capsys.readouterr().out
+    assert " at step 6 of 6, nothing was left to train\n" in shown and " at step 6, " not in shown
 
 
 def test_what_does_not_fit_is_one_line_and_stays_as_it_is(capsys: Capture, tmp_path: Path) -> None:

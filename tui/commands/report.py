@@ -172,7 +172,10 @@ class TextReport(Report):
             write(f"  diverged at {steps}: {left}, and training stopped")
         if interrupted:
             write(f"  interrupted at {steps}")
-        if frame.step:
+        if frame.step and frame.step == first.step:
+            done = frame.step == run.scenario.training.steps
+            write(f"  loss {_loss(frame)} at {steps}{', nothing was left to train' * done}")
+        elif frame.step:
             start = f"step {first.step}" if first.step else "the start"
             write(f"  loss {_loss(first)} at {start}, {_loss(frame)} at {steps}")
         else:
