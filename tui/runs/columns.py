@@ -60,9 +60,9 @@ COLUMNS = {
 }
 #: What a narrow terminal can best do without goes first.
 DROPPED = ("time", "loss", "path", "changed", "began")
-#: The columns that a long text would fill, what of it is kept before another column goes (the longest
-#: name of the catalogue), and what is kept of any text.
-_LONG, _KEPT, _LEAST = ("scenario", "name", "changed"), 22, 8
+#: The columns that a long text would fill, what of it is kept before another column goes, and what
+#: is kept of any text.
+_LONG, _KEPT, _LEAST = ("scenario", "name", "changed"), 20, 8
 
 
 def widths_of(
