@@ -392,6 +392,48 @@ async def test_pause_step_go_on_reset() -> None:
         assert worker.told[-1] == "start"
 
 
+async def test_the_line_of_keys_says_what_space_does() -> None:
+    worker = ScriptedWorker(frames=3)
+    app = LabApp(worker=worker)
+
+    async def said(what: str) -> bool:
+        await pilot.pause()
+        return f"space {what} " in text(app).splitlines()[-1]
+
+    async with app.run_test() as pilot:
+        await drawn(pilot)
+        assert await said("pause")
+        await pilot.press("space")
+        assert await said("go on")
+        await pilot.press("space")
+        assert await said("pause")
+        worker.end()
+        await finished(pilot)
+        assert await said("rerun")
+        await pilot.press("space")
+        assert await said("pause")
+    assert worker.told == ["start", "pause", "resume", "start"]
+
+
+async def test_the_line_of_keys_promises_nothing_that_is_typed_instead() -> None:
+    app = LabApp()
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await goto(pilot, "network.depth")
+        listed = text(app).splitlines()[-1]
+        assert "enter type" in listed and "space rerun" in listed
+        await pilot.press("enter")
+        await pilot.pause()
+        assert text(app).splitlines()[-1].strip() == "enter take  esc forget  ^p palette"
+        # A path has slashes.
+        await pilot.press(*"1/p ", "left")
+        assert "1/p ▏" in text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert text(app).splitlines()[-1] == listed
+        assert value(app, "network.depth") == 10 and not app.lab.session.pins
+
+
 async def test_single_steps_advance_a_real_run() -> None:
     app = LabApp(changes={"training.steps": 1_000_000})
 

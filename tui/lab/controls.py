@@ -12,11 +12,17 @@ from textual.actions import parse
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import var
 from textual.strip import Strip
 
 from tui.lab.knobs import Knob, parsed
 from tui.strips import StripWidget, line_of
 
+#: What keys do while a value is typed, and at no other time.
+_TYPING = [
+    Binding("enter", "take", "take", key_display="enter", tooltip="Take what was typed"),
+    Binding("escape", "forget", "forget", key_display="esc", tooltip="Forget what was typed"),
+]
 _NUMERALS = frozenset("0123456789.")
 #: Cells for a row's label.
 LABEL_WIDTH = 16
@@ -46,7 +52,11 @@ class Controls(StripWidget, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False, tooltip="The control below"),
         Binding("home", "move(-1000)", "First", show=False, tooltip="The first control"),
         Binding("end", "move(1000)", "Last", show=False, tooltip="The last control"),
+        *_TYPING,
     ]
+
+    #: What was typed so far, None while nothing is.
+    _typed: var[str | None] = var(None, bindings=True)
 
     class Turned(Message):
         """A knob is to move by so many steps."""
@@ -87,7 +97,6 @@ class Controls(StripWidget, can_focus=True):
         super().__init__(id=id)
         self._knobs: Sequence[Knob] = ()
         self._cursor = 0
-        self._typed: str | None = None
         self._error: tuple[str, str] | None = None
         self._first_line = 0
 
@@ -95,6 +104,21 @@ class Controls(StripWidget, can_focus=True):
     def highlighted(self) -> Knob | None:
         """The knob under the cursor."""
         return self._knobs[self._cursor] if self._knobs else None
+
+    @property
+    def typing(self) -> bool:
+        """Whether a value is being typed, which takes every character."""
+        return self._typed is not None
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """A character that is typed is no command."""
+        return self.typing and character is not None and character.isprintable()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Either what keys do while a value is typed, or what they do otherwise."""
+        if (action in ("take", "forget")) is not self.typing:
+            return False
+        return super().check_action(action, parameters)
 
     def show(self, knobs: Sequence[Knob], error: tuple[str, str] | None = None) -> None:
         """Show these knobs, and under one of them (by key) what is wrong with a value."""
@@ -244,6 +268,17 @@ class Controls(StripWidget, can_focus=True):
             self._typed = ""
             self.redraw()
 
+    def action_take(self) -> None:
+        """Ask for the value that was typed, if any was."""
+        knob, typed = self.highlighted, self._typed
+        self._typed = None
+        if knob is not None and typed is not None and typed.strip():
+            self.post_message(self.Entered(knob, parsed(knob.field, typed)))
+
+    def action_forget(self) -> None:
+        """Keep the value as it was."""
+        self._typed = None
+
     def on_key(self, event: events.Key) -> None:
         """Act on the key at once.
 
@@ -255,7 +290,7 @@ class Controls(StripWidget, can_focus=True):
             return
         character = event.character if event.is_printable else None
         if self._typed is not None:
-            taken = self._type(knob, self._typed, event.key, character)
+            taken = self._type(self._typed, event.key, character)
         elif knob.field.type in (int, float) and character in _NUMERALS:
             self._typed, taken = character, True
         elif (bound := _BOUND.get(event.key)) is not None:
@@ -269,14 +304,12 @@ class Controls(StripWidget, can_focus=True):
             event.prevent_default()
             self.redraw()
 
-    def _type(self, knob: Knob, typed: str, key: str, character: str | None) -> bool:
+    def _type(self, typed: str, key: str, character: str | None) -> bool:
         """Go on typing. Whether the key meant anything here."""
         if key == "escape":
-            self._typed = None
+            self.action_forget()
         elif key in ("enter", "up", "down"):
-            self._typed = None
-            if typed.strip():
-                self.post_message(self.Entered(knob, parsed(knob.field, typed)))
+            self.action_take()
             if key != "enter":
                 self.action_move(1 if key == "down" else -1)
         elif key == "backspace":
@@ -297,4 +330,4 @@ class Controls(StripWidget, can_focus=True):
 
 
 #: Actions by key.
-_BOUND = {b.key: b.action for b in Binding.make_bindings(Controls.BINDINGS)}
+_BOUND = {b.key: b.action for b in Binding.make_bindings(Controls.BINDINGS) if b not in _TYPING}

@@ -49,7 +49,11 @@ class LabScreen(LookingScreen):
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDING_GROUP_TITLE = "The Lab"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "play", "pause", tooltip="Pause, go on, or start again"),
+        # One at a time, by what the run is doing.
+        *(
+            Binding("space", f"play('{what}')", what, tooltip="Pause, go on, or start again")
+            for what in ("pause", "go on", "rerun")
+        ),
         Binding("n", "step", "step", show=False, tooltip="One training step, then wait"),
         Binding("r", "reset", "reset", show=False, tooltip="Back to step 0"),
         Binding("p", "pin", "pin", tooltip="Keep this run in the plot"),
@@ -84,6 +88,7 @@ class LabScreen(LookingScreen):
         self.session = Session(scenario, app.make_worker, app.clock, app.received, app.device)
         self._everything = False
         self._error: tuple[str, str] | None = None
+        self._toggling = ""
 
     def compose(self) -> ComposeResult:
         """Few widgets: each draws its own lines."""
@@ -149,14 +154,20 @@ class LabScreen(LookingScreen):
         session = self.session
         if session.failure is not None:
             self._fail(*session.failure)
-        self._title.show(session.title, session.state)
+        self._show_state()
         self._picture.show(session)
+
+    def _show_state(self) -> None:
+        self._title.show(self.session.title, self.session.state)
+        if self.session.toggling != self._toggling:
+            self._toggling = self.session.toggling
+            self.refresh_bindings()
 
     def _show_settings(self) -> None:
         session = self.session
         knobs = knobs_of(session.scenario, session.origin, self._everything)
         self._controls.show(knobs, self._error)
-        self._title.show(session.title, session.state)
+        self._show_state()
         self._explain()
 
     def _fail(self, key: str, line: str) -> None:
@@ -291,7 +302,7 @@ class LabScreen(LookingScreen):
 
     # Keys
 
-    def action_play(self) -> None:
+    def action_play(self, _what: str) -> None:
         """Pause, go on, or start again."""
         self.session.toggle()
         self._after_key()
@@ -310,7 +321,7 @@ class LabScreen(LookingScreen):
         self._restarted()
 
     def _after_key(self) -> None:
-        self._title.show(self.session.title, self.session.state)
+        self._show_state()
         self._timer.resume()
 
     def action_pin(self) -> None:
@@ -411,11 +422,13 @@ class LabScreen(LookingScreen):
         self.set_focus(side.query_one(Search))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A slash that is typed into the search is a slash."""
+        """What Space does at the moment; a slash that is typed into something is a slash."""
+        if action == "play":
+            return parameters == (self.session.toggling,)
         if action == "search":
             from tui.lab.search import Search
 
-            return not isinstance(self.focused, Search)
+            return not isinstance(self.focused, Search) and not self._controls.typing
         return super().check_action(action, parameters)
 
     def action_next_part(self) -> None:

@@ -239,6 +239,13 @@ class Session:
         """Back to step 0; a paused run waits there."""
         self.start(paused=self.state is State.PAUSED)
 
+    @property
+    def toggling(self) -> str:
+        """What `toggle` does, in a word or two."""
+        if self.idle:
+            return "rerun"
+        return "go on" if self.state is State.PAUSED else "pause"
+
     def toggle(self) -> None:
         """Pause what runs, go on with what is paused, start again what has ended."""
         if self.idle:
