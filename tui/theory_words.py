@@ -56,27 +56,29 @@ def in_full(prediction: Prediction, silence: str | None, found: Comparison | Non
 def _wordings(found: Comparison) -> list[str]:
     names = {"prediction": "theory", "bound": "bound"}
     name = names[found.curve] if found.curve in names else _PATHS[found.kind]
-    part = f"{found.hops} of {found.of} hops"
-    whole = found.hops == found.of
-    title = f"{name} {power(found.predicted)}"
-    if not whole:
-        title = f"{name} of the last {part}, {power(found.predicted)}"
+    theory, briefly = f"{name} {power(found.predicted)}", name
+    titles = [theory]
+    if found.hops < found.of:
+        # It is trusted from the loss back to there.
+        part, reach = f"{found.hops} of {found.of} hops", f"in {found.hops} hops"
+        titles = [f"{theory} over the {part} nearest the loss", f"{theory} over {part}"]
+        titles.append(f"{theory} {reach}")
+        briefly = f"{name} {reach}"
     apart = found.apart
     if apart is None:
-        return [f"{title}: nothing measured to hold against it", title]
-    by = f"{abs(apart):.1f} decades"
+        return [f"{titles[0]}: nothing measured to hold against it", *titles]
+    by, short = f"{abs(apart):.1f} decades", f"{abs(apart):.1f} apart"
     side = "above" if apart > 0.0 else "below"
     if found.curve != "prediction" and round(apart, 1) == 0.0:
-        wordings = [f"{title}: the gradient lies on it"]
+        told = ["the gradient lies on it", short]
     elif found.curve == "path" and apart > 0.0:
-        wordings = [f"{title}: gate paths add {by}"]
+        told = [f"gate paths add {by}", short]
     elif found.curve != "prediction":
-        wordings = [f"{title}: the gradient lies {by} {side} it", f"{title}: {by} {side} it"]
+        told = [f"the gradient lies {by} {side} it", f"{by} {side} it", short]
     elif found.spread is not None:
-        wordings = [f"{title}: {by} apart (spread {found.spread:.1f})", f"{title}: {by} apart"]
+        told = [f"{by} apart (spread {found.spread:.1f})", f"{by} apart", short]
     else:
-        wordings = [f"{title}: {by} apart"]
-    wordings.append(f"{title}: {abs(apart):.1f} apart")
-    if not whole:
-        wordings.append(f"{name}, {part}: {abs(apart):.1f} apart")
-    return [*wordings, f"{name}: {abs(apart):.1f} apart"]
+        told = [f"{by} apart", short]
+    wordings = [f"{title}: {words}" for title in titles for words in told]
+    wordings += [f"{briefly}: {told[-1]}", f"{name}: {told[-1]}"]
+    return sorted(dict.fromkeys(wordings), key=len, reverse=True)

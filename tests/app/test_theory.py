@@ -154,7 +154,7 @@ def test_words_get_shorter() -> None:
     ]
     full = [
         "theory 10^-62.1: 0.8 decades apart (spread 0.4)",
-        "theory of the last 42 of 99 hops, 10^-0.4: 0.1 decades apart",
+        "theory 10^-0.4 over the 42 of 99 hops nearest the loss: 0.1 decades apart",
         "bound 10^0.1: the gradient lies 24.0 decades below it",
         "bound 10^2.5: the gradient lies on it",
         "forget path 10^-13.5: gate paths add 11.5 decades",
@@ -166,6 +166,9 @@ def test_words_get_shorter() -> None:
         assert later[0] == f"no theory of trained weights; at step 0 {words}"
         for wordings in (now, later):
             assert wordings == sorted(wordings, key=len, reverse=True)
+    # Beside the catalogue at 80 columns.
+    short = next(words for words in compared(cases[1], trained=True) if len(words) <= 46)
+    assert short == "at step 0 theory 10^-0.4 in 42 hops: 0.1 apart"
     nothing = Comparison("rnn", "prediction", 9, 9, -1.0, None, 0.1)
     assert "nothing measured" in compared(nothing)[0]
     assert compared(Comparison("indrnn", "bound", 0, 0, 0.0, 0.0, None)) == []

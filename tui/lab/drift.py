@@ -64,17 +64,15 @@ class WeightDriftView(View):
         return run.scenario.training.steps > 0
 
     def title(self, run: LiveRun) -> str:
-        from scenarios.drift import SHARE
-
         layer = ARCHITECTURES[run.scenario.network.kind].layer
-        of = f"|{layer.hop_weight}|" if layer.hop_role == "vector" else layer.hop_weight
+        of = f"size of {layer.hop_weight}"
         if layer.gates:
-            of = f"{of}, largest singular value by gate"
+            of = f"largest singular value of each gate's {layer.hop_weight}"
         elif not run.recurrent:
             of = "weight scale of all layers"
         depth = run.scenario.network.depth
         where = f", layer {run.layer}" if run.recurrent and depth > 1 else ""
-        return f"{of}{where}, measured in {100 * SHARE:.0f}% of time"
+        return f"{of} over training{where}"
 
     def draw(self, size: Size) -> list[Strip]:
         run = self.run
