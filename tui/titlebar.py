@@ -18,6 +18,7 @@ _SIGNS = {
     "running": "▶",
     "paused": "‖",
     "finished": "■",
+    "diverged": "✗",
     "failed": "✗",
     "stored": "■",
 }

@@ -24,16 +24,21 @@ _PARTS = {
 _NOTHING = 1e-6
 
 
-def sentence(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> str:
+def sentence(
+    verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY, *, trained: bool = False
+) -> str:
     """The verdict and the numbers behind it, as in "vanishing: x0.22 per layer, 10^-5.9 over 9
-    layers". `dtype` is what the run computed in, `remedy` what to try where float32 is too small.
+    layers". `dtype` is what the run computed in, `remedy` what to try where float32 is too small;
+    `trained` says that the network has been updated, so that an overflow is the training's doing.
     """
-    return f"{verdict.name}: {_numbers(verdict, dtype, remedy)}"
+    return f"{verdict.name}: {_numbers(verdict, dtype, remedy, trained)}"
 
 
-def wordings(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> list[str]:
+def wordings(
+    verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY, *, trained: bool = False
+) -> list[str]:
     """What `sentence` says behind the name, and ever shorter where there is less room for it."""
-    full = _numbers(verdict, dtype, remedy)
+    full = _numbers(verdict, dtype, remedy, trained)
     if verdict.name == "dead":
         return [full, full.removeprefix("the gradient is ")]
     if verdict.decades_per_hop is None:
@@ -42,9 +47,10 @@ def wordings(verdict: Verdict, dtype: str = "float32", remedy: str = REMEDY) -> 
     return [full, without_unit, without_unit.partition(", ")[2]]
 
 
-def _numbers(verdict: Verdict, dtype: str, remedy: str) -> str:
+def _numbers(verdict: Verdict, dtype: str, remedy: str, trained: bool) -> str:
     if verdict.name == "overflow":
-        return _overflow(verdict, dtype, remedy)
+        way_on = remedy if dtype == "float32" else "make the weights smaller"
+        return _overflow(verdict, dtype, "lower the learning rate" if trained else way_on)
     if verdict.name == "dead":
         return _dead(verdict)
     if verdict.decades is None or verdict.decades_per_hop is None:
@@ -54,11 +60,10 @@ def _numbers(verdict: Verdict, dtype: str, remedy: str) -> str:
     return f"{per_hop} per {hop(verdict)}, {power(verdict.decades)} over {over}"
 
 
-def _overflow(verdict: Verdict, dtype: str, remedy: str) -> str:
+def _overflow(verdict: Verdict, dtype: str, way_on: str) -> str:
     place = "some layer" if verdict.overflow is None else f"layer {verdict.overflow.layer}"
     if verdict.overflow is not None and verdict.axis == "time":
         place += f", step {verdict.overflow.step}"
-    way_on = remedy if dtype == "float32" else "make the weights smaller"
     return f"the forward pass left {dtype} at {place}; {way_on}"
 
 

@@ -69,7 +69,7 @@ class ScriptedWorker:
         return self._run
 
     def end(self) -> None:
-        self._outbox.append(Ended(self._run, {}))
+        self._outbox.append(Ended(self._run, {"diverged": None}))
 
     def fail(self, line: str, key: str | None = None) -> None:
         self._outbox.append(Failed(self._run, line, key))

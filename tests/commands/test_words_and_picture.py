@@ -94,6 +94,8 @@ def test_no_remedy_is_named_that_is_none() -> None:
     line = "overflow: the forward pass left float64 at layer 3; make the weights smaller"
     assert sentence(judged, "float64") == line
     assert sentence(judged, remedy="choose float64").endswith("; choose float64")
+    for dtype in ("float32", "float64"):
+        assert sentence(judged, dtype, trained=True).endswith("; lower the learning rate")
 
 
 def found(

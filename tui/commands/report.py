@@ -248,7 +248,8 @@ def _judge(run: Run, frame: Frame) -> None:
     from engine.architectures import ARCHITECTURES
     from tui.words import blame, meaning, sentence
 
-    name, _, numbers = sentence(frame.verdict, run.scenario.run.dtype).partition(": ")
+    words = sentence(frame.verdict, run.scenario.run.dtype, trained=frame.step > 0)
+    name, _, numbers = words.partition(": ")
     write(f"{styled(name, *VERDICT_STYLES[name])}: {numbers}")
     found = frame.culprits
     if found is not None:
@@ -289,5 +290,5 @@ def _judge_layers(run: Run, frame: Frame) -> None:
     shown = sorted({1, *range(depth, 0, -stride)}, reverse=True)
     for layer in shown:
         verdict = judge(frame.log10_grad_h, True, frame.overflow, layer)
-        words = sentence(verdict, run.scenario.run.dtype)
+        words = sentence(verdict, run.scenario.run.dtype, trained=frame.step > 0)
         write(f"  layer {str(layer).rjust(len(str(depth)))}  {words}")

@@ -32,6 +32,7 @@ class State(Enum):
     RUNNING = "running"
     PAUSED = "paused"
     FINISHED = "finished"
+    DIVERGED = "diverged"
     FAILED = "failed"
     STORED = "stored"
 
@@ -123,7 +124,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether nothing more will arrive unasked."""
-        return self.state in (State.FINISHED, State.FAILED, State.STORED)
+        return self.state not in (State.STARTING, State.RUNNING, State.PAUSED)
 
     @property
     def quiet(self) -> bool:
@@ -320,8 +321,9 @@ class Session:
                     if self.live is not None and self.live.number == self._number:
                         for step, sizes in measured:
                             self.live.drift.add(step, sizes)
-                case Ended():
-                    self.state = State.FINISHED
+                case Ended(event=event):
+                    lost = event["diverged"] is not None
+                    self.state = State.DIVERGED if lost else State.FINISHED
                 case Failed(line=line, key=key):
                     self.state, self.failure = State.FAILED, (key or "", line)
                     self._asked.clear()

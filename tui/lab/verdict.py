@@ -68,7 +68,8 @@ class VerdictBar(StripWidget):
 
             badge = name = verdict.name
             remedy = "set precision to float64"
-            wordings = words.wordings(verdict, run.scenario.run.dtype, remedy)
+            dtype = run.scenario.run.dtype
+            wordings = words.wordings(verdict, dtype, remedy, trained=run.trained)
             who = self._culprits(run)
         room = width - len(badge) - 3
         if who and len(both := f"{wordings[0]}; {who[0]}") < room:
