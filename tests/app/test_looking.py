@@ -629,11 +629,25 @@ def test_a_loose_range_holds_what_came(spans: list[tuple[float, float]]) -> None
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.integers(1, 50))
 def test_ticks_stand_where_their_numbers_are(low: float, size: float, height: int) -> None:
     labels = ticks(low, low + size, height)
+    assert len(labels) >= min(height, 2)
     for row, label in labels.items():
         assert 0 <= row < height
         value = float(label)
         upper = low + size - size / height * row
         assert upper - size / height * 1.01 - 1e-6 <= value <= upper + size / height * 0.01 + 1e-6
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)], ids=str)
+async def test_small_bars_stand_beside_a_scale(size: tuple[int, int]) -> None:
+    app = LabApp("indrnn-deep", {"training.steps": 0, "network.depth": 1})
+    async with app.run_test(size=size) as pilot:
+        await finished(pilot)
+        await pilot.press("v")
+        await pilot.pause()
+        lines = ["".join(segment.text for segment in s) for s in app.lab._picture.view._strips]
+        labels = [line.split("┤")[0].strip() for line in lines if "┤" in line]
+        assert "0" in labels and len(labels) > 1
+        assert all(float(label) for label in labels if label != "0")
 
 
 async def test_a_stored_run_says_that_its_weights_are_gone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 #: Cells left of a picture: a number and the axis.
 GUTTER = 7
@@ -86,25 +86,41 @@ def whole(value: int, sign: str = "-") -> str:
 
 
 def y_labels(limits: tuple[float, float], height: int) -> dict[int, str]:
-    """Round numbers by canvas row, at least one row apart; the upper limit if none fits."""
-    low, high = limits
-    step = round_step(high - low, max(height // 2, 1))
-    first = math.ceil(low / step) * step
-    labels: dict[int, str] = {}
-    for value in range(int(first), int(high) + 1, step):
-        labels.setdefault(row_of(value, limits, height), whole(value))
-    # In one or two rows the step can be too coarse for any multiple of it to lie within.
-    return labels or {row_of(high, limits, height): whole(round(high))}
+    """Round numbers by canvas row, as `numbers` has them, whole where there is room for two."""
+    return numbers(*limits, height, lambda value: row_of(value, limits, height), least=1.0)
 
 
 def ticks(low: float, high: float, height: int) -> dict[int, str]:
-    """Round numbers from `low` to `high`, whole or not, by canvas row, two rows apart at least."""
-    step = round_up((high - low) / max(height // 2, 1))
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    """Round numbers by canvas row, as `numbers` has them, whole or not."""
+    return numbers(low, high, height, lambda value: row_of(value, (low, high), height))
+
+
+def numbers(
+    low: float,
+    high: float,
+    height: int,
+    row_at: Callable[[float], int],
+    *,
+    least: float = 0.0,
+    sign: str = "-",
+) -> dict[int, str]:
+    """Round numbers from `low` to `high` by the row that `row_at` says, 0 at the top of `height`.
+
+    They are two rows and `least` apart at least, but nearer where there would be only one of them:
+    a number alone is no scale.
+    """
+    step = max(round_up((high - low) / max(height // 2, 1)), least)
     labels: dict[int, str] = {}
-    for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
-        text = f"{count * step:.{digits}f}" if digits else whole(round(count * step))
-        labels.setdefault(row_of(count * step, (low, high), height), text)
+    while len(labels) < min(height, 2):
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        counts = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        labels = {}
+        # Where rows are few, zero has its own before any other number.
+        for count in sorted(counts, key=abs):
+            value = count * step
+            text = f"{value:{sign}.{digits}f}" if digits else whole(round(value), sign)
+            labels.setdefault(row_at(value), text if count else "0")
+        step = round_up(step / 2.5)
     return labels
 
 

@@ -226,12 +226,8 @@ class CulpritsView(View):
                 characters[column], styles[column] = "0", self._ink("mark")
 
     def _framed(self, rows: list[tuple[list[str], list[Style]]], scale: _Scale) -> list[Strip]:
-        labels = {scale.above: "0"}
-        total = (scale.above + scale.below) * scale.decades
-        step = axis.round_step(total, max(len(rows) // 2, 1))
-        for count, sign in ((scale.above, 1), (scale.below, -1)):
-            for value in range(step, int(count * scale.decades + 1e-9) + 1, step):
-                labels.setdefault(scale.row_of(sign * value), axis.whole(sign * value, "+"))
+        bottom, top = -scale.below * scale.decades, scale.above * scale.decades
+        labels = axis.numbers(bottom, top, len(rows), scale.row_of, least=1.0, sign="+")
         return framed(rows, labels, self._ink("axis"))
 
     def _x_axis(self, run: LiveRun, span: int, width: int) -> Strip:
