@@ -72,7 +72,7 @@ def _wordings(found: Comparison) -> list[str]:
     if found.curve != "prediction" and round(apart, 1) == 0.0:
         told = ["the gradient lies on it", short]
     elif found.curve == "path" and apart > 0.0:
-        told = [f"gate paths add {by}", short]
+        told = [f"other paths add {by}", f"others {apart:+.1f}"]
     elif found.curve != "prediction":
         told = [f"the gradient lies {by} {side} it", f"{by} {side} it", short]
     elif found.spread is not None:

@@ -18,8 +18,11 @@ _PARTS = {
     "skip": "the skip path",
     "forget path": "the forget path",
     "update path": "the update path",
-    "gate paths": "the gate paths",
+    # The forget gate is a gate too, and has its own path.
+    "gate paths": "the other paths",
 }
+#: Shorter names beside their figures, and those that go without a space as well.
+_SHORT, _BRIEF = {"gate paths": "others"}, {"gate paths": "rest"}
 #: Decades below which a part counts as nothing: what events round away.
 _NOTHING = 1e-6
 
@@ -108,8 +111,9 @@ def blame(found: Culprits, weights: str) -> str:
 
 def blame_wordings(found: Culprits, weights: str) -> list[str]:
     """`blame`, and ever shorter where there is less room for it."""
-    short = figures(found, weights)
-    return [blame(found, weights), f"{_of(found)}{short} decades", short]
+    short, of = figures(found, weights), _of(found)
+    shorter = [f"{of}{short} decades", f"{of}{short}", short, figures(found, weights, brief=True)]
+    return [blame(found, weights), *dict.fromkeys(shorter)]
 
 
 def _of(found: Culprits) -> str:
@@ -142,13 +146,20 @@ def clauses(found: Culprits, weights: str) -> list[tuple[str | None, str]]:
     return told
 
 
-def figures(found: Culprits, weights: str) -> str:
-    """Every part in as few characters as it takes, as in "phi'-0.44 U+0.12"."""
+def figures(found: Culprits, weights: str, *, brief: bool = False) -> str:
+    """Every part and its decades, as in "forget path -29.7, others +17.3".
+
+    In brief, in as few characters as it takes: "forget-29.7 rest+17.3".
+    """
     parts = []
     for part, total in found.total.items():
-        name = part_name(part, weights).removeprefix("the ").partition(" path")[0]
-        parts.append(f"{name}{'–' if total is None else f'{total:+.2f}'}")
-    return " ".join(parts)
+        name = part_name(part, weights).removeprefix("the ")
+        size = "–" if total is None else f"{total:+.{1 if abs(total) >= 9.995 else 2}f}"
+        if brief:
+            parts.append(f"{_BRIEF.get(part, name.partition(' path')[0])}{size}")
+        else:
+            parts.append(f"{_SHORT.get(part, name)} {size}")
+    return (" " if brief else ", ").join(parts)
 
 
 def chief_culprit(found: Culprits, verdict: Verdict, weights: str) -> str:

@@ -157,7 +157,7 @@ def test_words_get_shorter() -> None:
         "theory 10^-0.4 over the 42 of 99 hops nearest the loss: 0.1 decades apart",
         "bound 10^0.1: the gradient lies 24.0 decades below it",
         "bound 10^2.5: the gradient lies on it",
-        "forget path 10^-13.5: gate paths add 11.5 decades",
+        "forget path 10^-13.5: other paths add 11.5 decades",
         "update path 10^-13.5: the gradient lies 0.5 decades below it",
     ]
     for case, words in zip(cases, full, strict=True):

@@ -83,9 +83,16 @@ def test_sentences_get_shorter() -> None:
 def test_blames_get_shorter() -> None:
     gates = found(of="c", axis="time", forget_path=-29.71, gate_paths=17.3)
     assert blame_wordings(gates, "U") == [
-        "of dL/dc, the forget path took 29.7 decades, the gate paths gave back 17.3",
-        "of dL/dc, forget-29.71 gate+17.30 decades",
-        "forget-29.71 gate+17.30",
+        "of dL/dc, the forget path took 29.7 decades, the other paths gave back 17.3",
+        "of dL/dc, forget path -29.7, others +17.3 decades",
+        "of dL/dc, forget path -29.7, others +17.3",
+        "forget path -29.7, others +17.3",
+        "forget-29.7 rest+17.3",
+    ]
+    assert blame_wordings(found(activation=-0.444, weights=0.1), "U")[1:] == [
+        "phi' -0.44, U +0.10 decades",
+        "phi' -0.44, U +0.10",
+        "phi'-0.44 U+0.10",
     ]
 
 
@@ -135,11 +142,11 @@ BLAMES = [
     ),
     (
         found(forget_path=-29.7, gate_paths=17.3, of="c", axis="time"),
-        "of dL/dc, the forget path took 29.7 decades, the gate paths gave back 17.3",
+        "of dL/dc, the forget path took 29.7 decades, the other paths gave back 17.3",
     ),
     (
         found(update_path=-29.7, gate_paths=17.3, axis="time"),
-        "the update path took 29.7 decades, the gate paths gave back 17.3",
+        "the update path took 29.7 decades, the other paths gave back 17.3",
     ),
     (
         found(("activation", 9), activation=None, weights=None),

@@ -237,26 +237,28 @@ def _of_frame(run: LiveRun, frame: Frame, *, wide: bool) -> list[_Fact]:
         _Fact("h", (f"{float(frame.activation_rms[here]):.4g} RMS",), 3),
         _Fact("units", (shares, brief, brief.replace(",", "")), 2),
     ]
-    facts.insert(2, _Fact("hop", (_hop(run, frame, wide=wide),), 1))
+    facts.insert(2, _Fact("hop", _hop(run, frame, wide=wide), 1))
     if frame.log10_grad_gates:
         gates = [f"{name} {_power(v[here])}" for name, v in frame.log10_grad_gates.items()]
         facts.append(_Fact("∂ gates", ("  ".join(gates),), 8))
     return facts
 
 
-def _hop(run: LiveRun, frame: Frame, *, wide: bool) -> str:
+def _hop(run: LiveRun, frame: Frame, *, wide: bool) -> tuple[str, ...]:
     """Who changes the gradient on its next hop from here."""
     from engine.culprits import culprits
     from tui.words import blame, figures
 
     weights = ARCHITECTURES[run.scenario.network.kind].layer.hop_weight
     if run.place == 1:
-        return "none: the far end"
+        return ("none: the far end",)
     whole = culprits(frame, run.layer)
     if whole is None:
-        return "nothing to split"
+        return ("nothing to split",)
     found = whole.between(run.place, run.place - 1)
-    return blame(found, weights) if wide else figures(found, weights)
+    if wide:
+        return (blame(found, weights),)
+    return figures(found, weights), figures(found, weights, brief=True)
 
 
 def _of_network(found: Inspection | None, *, wide: bool) -> list[_Fact]:

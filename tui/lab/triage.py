@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -84,7 +85,9 @@ class TriageScreen(ModalScreen[Place | None]):
     def _rows(self) -> list[tuple[str, ...]]:
         """As many words as there is room for: what is cut first is never who did it."""
         room = min(_WIDEST, self.app.size.width * _SHARE // 100) - _FRAME
-        for told, brief in ((blame, False), (figures, False), (figures, True)):
+        briefly = partial(figures, brief=True)
+        ways = ((blame, False), (figures, False), (figures, True), (briefly, True))
+        for told, brief in ways:
             rows = [self._row(stretch, told, brief) for stretch in self._stretches]
             widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
             if sum(widths) + _PADDING * len(_COLUMNS) <= room:
