@@ -68,8 +68,8 @@ class ScriptedWorker:
         self._outbox = [Predicted(self._run, foretell(scenario))]
         return self._run
 
-    def end(self) -> None:
-        self._outbox.append(Ended(self._run, {"diverged": None}))
+    def end(self, diverged: dict[str, int] | None = None) -> None:
+        self._outbox.append(Ended(self._run, {"diverged": diverged}))
 
     def fail(self, line: str, key: str | None = None) -> None:
         self._outbox.append(Failed(self._run, line, key))

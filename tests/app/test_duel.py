@@ -169,13 +169,28 @@ async def test_all_are_paused_stepped_and_begun_together() -> None:
             assert worker.told == [*("start", "pause", "step 1", "resume", "pause", "start paused")]
             assert panel.session.state is State.PAUSED
         assert "paused" in text(app)
+        await pilot.pause()
+        assert "space go on " in text(app).splitlines()[-1]
         # One that is over stays as it is while others can still be paused.
         await pilot.press("space")
         app.engines[1].end()
         await until(pilot, lambda: screen.query(DuelPanel).first().session.idle)
         assert screen.state is State.RUNNING
+        await pilot.pause()
+        assert "space pause " in text(app).splitlines()[-1]
         await pilot.press("space")
         assert [worker.told[-1] for worker in app.engines[1:]] == ["resume", "pause", "pause"]
+        # Those that left the dtype in training are over as well, if not as they should be.
+        for worker in app.engines[2:]:
+            worker.end({"step": 1, "layer": 1, "time_step": 1})
+        await until(pilot, lambda: screen.idle)
+        await pilot.pause()
+        assert screen.state is State.FINISHED
+        assert "space rerun " in text(app).splitlines()[-1]
+        await pilot.press("space")
+        for worker in app.engines[1:]:
+            worker.end({"step": 1, "layer": 1, "time_step": 1})
+        await until(pilot, lambda: screen.state is State.DIVERGED)
     assert all(worker.closed for worker in app.engines)
 
 

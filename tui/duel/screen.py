@@ -15,7 +15,7 @@ from tui.duel.panel import DuelPanel
 from tui.keybar import KeyBar
 from tui.lab.axis import StickyRange
 from tui.lab.caption import Caption
-from tui.lab.session import State
+from tui.lab.session import GO_ON, PAUSE, RERUN, State
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
 
@@ -41,7 +41,11 @@ class DuelScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDING_GROUP_TITLE = "The duel"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "play", "pause", tooltip="Pause all, go on, or start again"),
+        # One at a time, by what the runs are doing.
+        *(
+            Binding("space", f"play('{what}')", what, tooltip="Pause all, go on, or start again")
+            for what in (PAUSE, GO_ON, RERUN)
+        ),
         Binding("n", "step", "step", tooltip="One training step of each, then wait"),
         Binding("r", "reset", "reset", show=False, tooltip="All back to step 0"),
         Binding("tab,right,down", "choose(1)", "panel", True, "←→", True, "The next panel"),
@@ -56,6 +60,7 @@ class DuelScreen(Screen[None]):
         super().__init__(classes=classes_for(size))
         self._duel, self._mode = duel, mode
         self._panels = [DuelPanel(panel) for panel in duel.panels]
+        self._told = ""
 
     def compose(self) -> ComposeResult:
         """The question, then the panels."""
@@ -83,7 +88,8 @@ class DuelScreen(Screen[None]):
 
     def _begin(self) -> None:
         for panel in self._panels:
-            panel.session.start()
+            # A key may have been quicker.
+            panel.session.start(paused=panel.session.state is State.PAUSED)
         self._timer.resume()
 
     def on_unmount(self) -> None:
@@ -113,10 +119,8 @@ class DuelScreen(Screen[None]):
     def state(self) -> State:
         """What the runs are doing, taken together."""
         states = [panel.session.state for panel in self._panels]
-        for state in (State.STARTING, State.RUNNING, State.PAUSED):
-            if state in states:
-                return state
-        return State.FINISHED if State.FINISHED in states else State.FAILED
+        ranked = (State.STARTING, State.RUNNING, State.PAUSED, State.FINISHED, State.DIVERGED)
+        return next((state for state in ranked if state in states), State.FAILED)
 
     @property
     def idle(self) -> bool:
@@ -136,11 +140,17 @@ class DuelScreen(Screen[None]):
             self._timer.pause()
 
     def _show(self) -> None:
-        self._title.show(self._duel.title, self.state)
+        self._show_state()
         for panel in self._panels:
             panel.show()
         self._legend.show([live for panel in self._panels if (live := panel.session.live)])
         self._share_axes()
+
+    def _show_state(self) -> None:
+        self._title.show(self._duel.title, self.state)
+        if self._toggling != self._told:
+            self._told = self._toggling
+            self.refresh_bindings()
 
     def _share_axes(self) -> None:
         extents = [extent for panel in self._panels if (extent := panel.plot.extent()) is not None]
@@ -159,13 +169,23 @@ class DuelScreen(Screen[None]):
 
     # Keys
 
-    def action_play(self) -> None:
+    @property
+    def _toggling(self) -> str:
+        """What Space does: it pauses those that run, or goes on with those that are paused."""
+        each = {panel.session.toggling for panel in self._panels}
+        return next(what for what in (PAUSE, GO_ON, RERUN) if what in each)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What Space does at the moment."""
+        if action == "play":
+            return parameters == (self._toggling,)
+        return super().check_action(action, parameters)
+
+    def action_play(self, what: str) -> None:
         """Pause all, go on with all, or start again what has ended."""
-        sessions = [panel.session for panel in self._panels]
-        going = [one for one in sessions if one.state in (State.STARTING, State.RUNNING)]
-        paused = [one for one in sessions if one.state is State.PAUSED]
-        for session in going or paused or sessions:
-            session.toggle()
+        for session in [panel.session for panel in self._panels]:
+            if session.toggling == what:
+                session.toggle()
         self._after_key()
 
     def action_step(self) -> None:
@@ -181,7 +201,7 @@ class DuelScreen(Screen[None]):
         self._after_key()
 
     def _after_key(self) -> None:
-        self._title.show(self._duel.title, self.state)
+        self._show_state()
         self._timer.resume()
 
     def action_choose(self, by: int) -> None:

@@ -39,7 +39,8 @@ class DuelVerdict(VerdictBar):
         strips += [line_of(width, (f" {line}", plain)) for line in head[1:]]
         room = max(size.height - len(strips) - 1, 1)
         if now.verdict.decades is None:
-            who = sentence(now.verdict, run.scenario.run.dtype).partition(": ")[2]
+            dtype, trained = run.scenario.run.dtype, now.step > 0
+            who = sentence(now.verdict, dtype, trained=trained).partition(": ")[2]
         else:
             fitting = (t for t in now.blame if len(textwrap.wrap(t, width - 1)) <= room)
             who = next(fitting, now.culprit)

@@ -20,7 +20,7 @@ from tui.lab.knobs import knobs_of, stepped
 from tui.lab.looking import LookingScreen
 from tui.lab.picture import Picture
 from tui.lab.remedies import KEYS, bindings_of_remedies
-from tui.lab.session import Session, State
+from tui.lab.session import GO_ON, PAUSE, RERUN, Session, State
 from tui.modes import LAB
 from tui.sizes import HEIGHTS, WIDTHS, TooSmall, classes_for
 from tui.titlebar import TitleBar
@@ -52,7 +52,7 @@ class LabScreen(LookingScreen):
         # One at a time, by what the run is doing.
         *(
             Binding("space", f"play('{what}')", what, tooltip="Pause, go on, or start again")
-            for what in ("pause", "go on", "rerun")
+            for what in (PAUSE, GO_ON, RERUN)
         ),
         Binding("n", "step", "step", show=False, tooltip="One training step, then wait"),
         Binding("r", "reset", "reset", show=False, tooltip="Back to step 0"),

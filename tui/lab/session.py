@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _EXTRA_PAUSE = 1.0
 
 
+#: What Space does, by what runs are doing: `Session.toggling`.
+PAUSE, GO_ON, RERUN = "pause", "go on", "rerun"
+
+
 class State(Enum):
     """What the run that was asked for is doing."""
 
@@ -244,8 +248,8 @@ class Session:
     def toggling(self) -> str:
         """What `toggle` does, in a word or two."""
         if self.idle:
-            return "rerun"
-        return "go on" if self.state is State.PAUSED else "pause"
+            return RERUN
+        return GO_ON if self.state is State.PAUSED else PAUSE
 
     def toggle(self) -> None:
         """Pause what runs, go on with what is paused, start again what has ended."""
