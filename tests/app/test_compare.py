@@ -139,3 +139,13 @@ async def test_a_row_says_who_did_it_in_as_many_words_as_fit_and_cuts_none(width
         for line, told in ((first, live), (second, pinned)):
             assert any(line.endswith(words) for words in (*told.blame, told.culprit))
         assert width < 160 or "recurrent_scale=1.41421" in second
+
+
+async def test_a_run_that_nobody_killed_stands_alone() -> None:
+    app = LabApp("rnn-overflow")
+    async with app.run_test() as pilot:
+        await finished(pilot)
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.lab._picture.view.name_id == "compare"
+        assert "overflow" in app.lab._picture.view._strips[1].text

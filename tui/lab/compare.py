@@ -72,7 +72,7 @@ class CompareView(View):
         left = size.width - 2 - sum(widths.values()) - gap * len(widths)
         room = left - gap
         short = max(len("culprit"), *(len(row.standing.culprit) for row in rows))
-        brief = max(short, *(len(blame) for row in rows for blame in row.standing.blame[-1:]))
+        brief = max([short, *(len(b) for row in rows for b in row.standing.blame[-1:])])
         name = min(max(len(row.name) for row in rows), room - short)
         # A name's end tells runs apart: sentences give way to it as far as they can be short.
         name = min(name, max(room - brief, room // 2)) if name >= _LEAST_NAME else 0
