@@ -152,9 +152,10 @@ def figures(found: Culprits, weights: str, *, brief: bool = False) -> str:
     In brief, in as few characters as it takes: "forget-29.7 rest+17.3".
     """
     parts = []
+    digits = 1 if any(abs(total or 0.0) >= 9.995 for total in found.total.values()) else 2
     for part, total in found.total.items():
         name = part_name(part, weights).removeprefix("the ")
-        size = "–" if total is None else f"{total:+.{1 if abs(total) >= 9.995 else 2}f}"
+        size = "–" if total is None else f"{total:+.{digits}f}"
         if brief:
             parts.append(f"{_BRIEF.get(part, name.partition(' path')[0])}{size}")
         else:
