@@ -205,23 +205,31 @@ def parse_assignment(
     """Split "network.depth=50" into its key and its value: a TOML value, else bare text.
 
     Numbers may also be written as .5, 1. or 01, and whole ones as 1e3: what has no fraction is an
-    integer, which stands for a float as well.
-    Raises ScenarioError, with the example, where there is no key or no equals sign.
+    integer, which stands for a float as well. An array may hold bare text, too. Raises
+    ScenarioError, with the example, where there is no key or no equals sign.
     """
-    import tomllib
-
     key, equals, written = (part.strip() for part in text.partition("="))
     if not equals or not key:
         allowed = f"must be KEY=VALUE, for example {example}"
         raise ScenarioError(source, allowed, key=text)
+    return key, _value(written)
+
+
+def _value(written: str) -> object:
+    import tomllib
+
     try:
         parsed = tomllib.loads(f"value = {written}")
     except (ValueError, RecursionError):
-        return key, _whole(float(written)) if re.fullmatch(_NUMBER, written, re.ASCII) else written
+        if re.fullmatch(_NUMBER, written, re.ASCII):
+            return _whole(float(written))
+        if written[:1] == "[" and written[-1:] == "]" and "[" not in written[1:]:
+            return [_value(one.strip()) for one in written[1:-1].split(",")]
+        return written
     if len(parsed) > 1:
-        return key, written
+        return written
     value = parsed["value"]
-    return key, [_whole(one) for one in value] if isinstance(value, list) else _whole(value)
+    return [_whole(one) for one in value] if isinstance(value, list) else _whole(value)
 
 
 def _whole(value: object) -> object:

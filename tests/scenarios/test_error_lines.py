@@ -328,6 +328,8 @@ def test_overrides_name_where_they_come_from() -> None:
         ("network.depth=05", ("network.depth", 5)),
         ("training.steps=1e3", ("training.steps", 1000)),
         ("run.seed=[0, 1e1, 2.5]", ("run.seed", [0, 10, 2.5])),
+        ("a=[.5, 1., tanh, true]", ("a", [0.5, 1, "tanh", True])),
+        ("a=" + "[" * 5000 + "]" * 5000, ("a", "[" * 5000 + "]" * 5000)),
         ("init.weight_scale=1e300", ("init.weight_scale", 1e300)),
         ("init.weight_scale=.", ("init.weight_scale", ".")),
         ("task.file=1.npz", ("task.file", "1.npz")),
