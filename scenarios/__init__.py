@@ -52,11 +52,12 @@ def sweep(
     """Run a sweep, a name of the sweeps' catalogue or a TOML file, and yield its cells as they end.
 
     `overrides` maps dotted keys to values, as --set does: of the base scenario, or of an axis one
-    value or a list. `workers` are processes here, one a core if it is None; with 1, on a GPU, or
-    where there is little to do, all is done in this process. With `client`, a distributed.Client,
-    cells run on its cluster. Those that `store`, a `scenarios.store.store.Store`, holds already are
-    yielded from there unless `fresh`, and the others stored before they are yielded. Raises
-    `scenarios.errors.ScenarioError` at once where the sweep cannot be run.
+    value or several, as a sequence or an array. `workers` are processes here, one a core if it is
+    None; with 1, on a GPU, or where there is little to do, all is done in this process. With
+    `client`, a distributed.Client, cells run on its cluster. Those that `store`, a
+    `scenarios.store.store.Store`, holds already are yielded from there unless `fresh`, and the
+    others stored before they are yielded. Raises `scenarios.errors.ScenarioError` at once where the
+    sweep cannot be run.
     """
     from scenarios.sweeps.definition import load_sweep
     from scenarios.sweeps.executors import local_executor

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 #: Decimals of what is a logarithm: a millionth of a decade is far below rounding in float32.
 DECIMALS = 6
 
+#: What gives several values where one or several are asked for.
+SEVERAL = (list, tuple, range)
+
 
 def plain(value: object) -> object:
     """A scalar or an array, of NumPy or alike, as a number or a list; anything else as it is."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from scenarios.errors import ScenarioError
+from scenarios.plain import plain
 from scenarios.threads import cores, leave_one_core, use_threads
 
 #: The most processes that can be asked for, and how an error line says so.
@@ -125,12 +126,15 @@ def workers_for(device: str, wanted: int | None) -> tuple[int, int]:
     A device asked for by its number stays that one. Raises ScenarioError where `wanted` is no whole
     number from 1 to MOST_WORKERS.
     """
-    if wanted is not None and (
-        isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MOST_WORKERS
-    ):
-        raise ScenarioError("arguments", WORKERS, key="workers", value=wanted)
+    workers = None if wanted is None else _checked(plain(wanted))
     gpus = gpus_of(device)
-    return wanted or gpus or cores(), 0 if ":" in device else gpus
+    return workers or gpus or cores(), 0 if ":" in device else gpus
+
+
+def _checked(workers: object) -> int:
+    if isinstance(workers, int) and not isinstance(workers, bool) and 1 <= workers <= MOST_WORKERS:
+        return workers
+    raise ScenarioError("arguments", WORKERS, key="workers", value=workers)
 
 
 def _end_with_parent() -> None:

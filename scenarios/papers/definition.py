@@ -11,6 +11,7 @@ from scenarios import reader
 from scenarios.errors import ScenarioError, nearest_of
 from scenarios.papers import catalogue
 from scenarios.papers.layout import Layout, NetTable, PartTable
+from scenarios.plain import SEVERAL, plain
 from scenarios.reader import TEXTS
 from scenarios.scenario import Scenario, scenario_of
 from scenarios.tasks import TASKS
@@ -98,9 +99,9 @@ def load_set(
 ) -> PaperSet:
     """The set called `source` in the catalogue, or in the TOML file at that path.
 
-    `overrides` change every entry's scenario by dotted key; a list for run.seed gives the seeds.
-    `only` names parts and nets: of each, where any is named, just those are kept. Raises
-    ScenarioError.
+    `overrides` change every entry's scenario by dotted key; several values for run.seed, a
+    sequence or an array, are the seeds. `only` names parts and nets: of each, where any is named,
+    just those are kept. Raises ScenarioError.
     """
     shown = str(source)
     layout, texts = _read(source)
@@ -205,7 +206,8 @@ def _scenario(
 
 def _seeds(given: object, source: str) -> list[object]:
     """Distinct ones; that each is a seed is checked with its scenario."""
-    seeds = list(given) if isinstance(given, list | tuple) else [given]
+    given = plain(given)
+    seeds = list(given) if isinstance(given, SEVERAL) else [given]
     if not seeds or len(set(map(str, seeds))) < len(seeds):
         raise ScenarioError(source, "must be different seeds", key="seeds", value=given)
     return seeds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenarios import reader
 from scenarios.errors import ScenarioError, nearest_of, printable
-from scenarios.plain import plain
+from scenarios.plain import SEVERAL, plain
 from scenarios.reader import SECTIONS, TEXTS
 from scenarios.scenario import Scenario, load, scenario_of
 from scenarios.schema import FIELDS, SELECTORS, Value, checked, misfit
@@ -35,9 +35,6 @@ MOST_CELLS = 10_000_000
 
 #: The keys of a sweep file that are not a scenario's.
 _OWN = ("base", "axes", "combine", "samples", "sampling_seed", "reduce", "x", "y")
-
-#: What gives an axis several values.
-_SEVERAL = (list, tuple, range)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +138,13 @@ def load_sweep(
     for place, axis in enumerate(axes):
         if axis.field in changes:
             value = changes.pop(axis.field)
-            values = list(value) if isinstance(value, _SEVERAL) else [value]
+            values = list(value) if isinstance(value, SEVERAL) else [value]
             given = {"field": axis.field, "list": values}
             axes[place] = AxisReader(overrides_source, place + 1, False).read(given)
             origins[axis.field] = overrides_source
     base, texts = _base(document, own, shown)
     for key, value in changes.items():
-        if key in FIELDS and isinstance(value, _SEVERAL):
+        if key in FIELDS and isinstance(value, SEVERAL):
             varied = ", ".join(axis.field for axis in axes)
             allowed = f"takes one value: it is no axis of this sweep, whose axes are {varied}"
             raise ScenarioError(overrides_source, allowed, key=key, value=value)

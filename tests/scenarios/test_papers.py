@@ -67,6 +67,8 @@ def test_overrides_reach_every_entry(tmp_path: Path) -> None:
     found = load_set(written(tmp_path), {"network.hidden_size": 3, "run.seed": [7, 8]})
     assert {entry.scenario.network.hidden_size for entry in found.entries} == {3}
     assert [entry.seed for entry in found.entries[:2]] == [7, 8]
+    for seeds in (range(7, 9), np.array([7, 8])):
+        assert load_set(written(tmp_path), {"network.hidden_size": 3, "run.seed": seeds}) == found
 
 
 @pytest.mark.parametrize(
