@@ -502,7 +502,7 @@ async def test_a_view_of_training_that_is_in_sight_says_why_it_is_empty() -> Non
         (
             "rnn-tanh",
             {"network.kind": "lstm"},
-            ["largest singular value of each gate's U over", "■ i", "○ o"],
+            ["largest singular value of U by gate over", "■ i", "○ o"],
         ),
         (
             "chain-sigmoid",

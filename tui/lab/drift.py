@@ -67,7 +67,7 @@ class WeightDriftView(View):
         layer = ARCHITECTURES[run.scenario.network.kind].layer
         of = f"size of {layer.hop_weight}"
         if layer.gates:
-            of = f"largest singular value of each gate's {layer.hop_weight}"
+            of = f"largest singular value of {layer.hop_weight} by gate"
         elif not run.recurrent:
             of = "weight scale of all layers"
         depth = run.scenario.network.depth
