@@ -99,7 +99,8 @@ class RunsScreen(Screen[None]):
     def on_mount(self) -> None:
         """Find the parts once, and look into the store when the first picture is on the screen."""
         # The Lab's: it is where runs are pinned, and it outlasts this screen's last look.
-        self._session = self.app.lab.session
+        self._lab = self.app.lab
+        self._session = self._lab.session
         self._title = self.query_one(TitleBar)
         self._filter = self.query_one(Filter)
         self._table = self.query_one(RunsTable)
@@ -142,9 +143,9 @@ class RunsScreen(Screen[None]):
 
     def _tick(self) -> None:
         if self.app.current_mode == RUNS and not self.app.output_pending:
-            # Where nothing is stored, the Lab's engine knows why.
-            if self._listing.count == 0:
-                self.app.lab.take_in()
+            # Where nothing is stored, the Lab's engine knows why. When the app ends, it goes first.
+            if self._listing.count == 0 and self._lab.is_running:
+                self._lab.take_in()
             self._look()
 
     def _look(self) -> None:
