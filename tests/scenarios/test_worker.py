@@ -30,7 +30,8 @@ def shown(worker: Worker) -> list[int]:
 
 
 def test_a_run_that_is_paused_before_its_first_frame_shows_it_and_waits() -> None:
-    worker = Worker("thread")
+    # A process of its own is told of both before it has come up.
+    worker = Worker("process")
     worker.start(load("chain-sigmoid", LONG))
     worker.pause()
     assert shown(worker) == [0]
