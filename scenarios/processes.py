@@ -107,19 +107,6 @@ def gpus_of(device: str) -> int:
     return sum(found.device.startswith("cuda") and not found.problem for found in probe_devices())
 
 
-def check_device(device: str, source: str) -> None:
-    """Raise ScenarioError, which names `source`, where `device` names a GPU that is not there."""
-    if device in ("cpu", "auto"):
-        return
-    from engine import devices
-    from engine.errors import DeviceError
-
-    try:
-        devices.check_device(device)
-    except DeviceError as error:
-        raise ScenarioError(source, str(error), key="run.device", value=device) from None
-
-
 def workers_for(device: str, wanted: int | None) -> tuple[int, int]:
     """How many processes, one a core or one a GPU unless `wanted` says, and the GPUs to share out.
 

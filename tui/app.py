@@ -16,8 +16,8 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.events import Resize
 
+from scenarios.devices import check_device
 from scenarios.errors import ScenarioError
-from scenarios.processes import check_device
 from scenarios.threads import leave_one_core
 from tui.flow import Flow
 from tui.hangup import leave_with_terminal

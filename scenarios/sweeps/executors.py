@@ -9,7 +9,8 @@ from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Protocol
 
-from scenarios.processes import Process, check_device, ending, serving, settle_in, workers_for
+from scenarios.devices import check_device
+from scenarios.processes import Process, ending, serving, settle_in, workers_for
 
 if TYPE_CHECKING:
     from scenarios.cells import CellResult
