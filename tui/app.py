@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -177,6 +178,8 @@ class NablascopeApp(App[None]):
     def on_mount(self) -> None:
         """Whoever had the terminal meanwhile left something on it."""
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
+        # Disabled on the way to the first picture.
+        self.call_after_refresh(gc.enable)
 
     def on_notify(self) -> None:
         """A notice takes the place of the one before: together they would cover the picture."""

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -70,11 +71,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        gc.enable()
     return code
 
 
 def _execute(arguments: list[str]) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else _LAB
+    if name == _LAB:
+        # A tenth of the way to the first picture would go to collecting what imports leave.
+        gc.disable()
     command = import_module(f"tui.commands.{name}")
     if name == _LAB:
         parser = _Parser(

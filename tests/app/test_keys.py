@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import tomllib
 from dataclasses import replace
@@ -734,6 +735,16 @@ async def test_singular_values_on_their_way_hold_up_no_key() -> None:
         await until(pilot, lambda: app.lab.session.live.scenario.name == "rnn-tanh")
         await until(pilot, lambda: app.lab.session.live.jacobian is not None)
         assert app.lab.session.live.jacobian.of == "d h_40 / d h_1"
+
+
+async def test_garbage_is_collected_once_there_is_a_picture() -> None:
+    app = LabApp(worker=ScriptedWorker(frames=1))
+    gc.disable()
+    try:
+        async with app.run_test() as pilot:
+            await until(pilot, gc.isenabled)
+    finally:
+        gc.enable()
 
 
 async def test_saving_never_overwrites(tmp_path: Path) -> None:
