@@ -235,12 +235,15 @@ def test_connections_flatten_the_lower_layers_of_a_deep_indrnn() -> None:
 
 def test_only_the_indrnn_learns_to_add() -> None:
     def last_losses(name: str) -> float:
-        _, losses = verdicts_and_losses(name, None)
-        return float(np.mean(losses[-50:]))
+        # Of three seeds the middle one: how well a single one ends depends on how products round.
+        ends = [
+            np.mean([frame.loss for frame in frames(name, run__seed=seed)][-50:])
+            for seed in range(3)
+        ]
+        return float(np.median(ends))
 
     assert last_losses("adding-rnn") > 0.15
-    # Of six seeds, and at any rounding, one ends between 0.004 and 0.03.
-    assert last_losses("adding-indrnn") < 0.05
+    assert last_losses("adding-indrnn") < 0.02
 
 
 def held_out(name: str, steps: int) -> Frame:
