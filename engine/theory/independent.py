@@ -1,7 +1,7 @@
 """irnn and indrnn: neuron n's gradient meets u_n^k times a product of k slopes, nothing else.
 
 Li et al. 2018, section 3.1. So |dL/dh_{T-k}| <= (|u_n| sup |phi'|)^k |dL/dh_T|, with equality while
-every slope is the steepest: for ReLU while the gate is open.
+every slope is the steepest: for ReLU while the unit is on.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def largest_weight(decades: float, hops: int, max_slope: float = 1.0) -> float:
 
 
 def weights_within(decades: float, hops: int, max_slope: float = 1.0) -> tuple[float, float]:
-    """The |u| from and to which `hops` steps stay within +-decades, gates open."""
+    """The |u| from and to which `hops` steps stay within +-decades, every slope the steepest."""
     return largest_weight(-decades, hops, max_slope), largest_weight(decades, hops, max_slope)
 
 
@@ -194,7 +194,7 @@ def _drawn_law(scheme: str, spec: NetworkSpec, init: InitSpec) -> WeightLaw | No
     return None
 
 
-def gates_open(law: WeightLaw, hops: int, max_slope: float = 1.0) -> HostArray:
+def steepest_slopes(law: WeightLaw, hops: int, max_slope: float = 1.0) -> HostArray:
     """log10 RMS of (|u| sup |phi'|)^k over neurons drawn from `law`, (hops + 1,), lag 0 last."""
     import numpy as np
 
@@ -233,7 +233,7 @@ def predict_irnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Pr
 
 
 def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> Prediction:
-    """The last layer's time steps, with every gate open."""
+    """The last layer's time steps, with every slope the steepest."""
     layer = ARCHITECTURES[spec.kind].layer
     activation = ACTIVATIONS[layer.fixed_activation or spec.activation]
     scheme = _scheme(spec, init)
@@ -251,18 +251,18 @@ def predict_indrnn(spec: NetworkSpec, init: InitSpec, input_variance: float) -> 
     draft.give(slope_bound_decades=slope_bound_decades(slope, hops))
     if not exact:
         draft.assume(
-            "the curve is for open gates, every phi' at its steepest; a gate closed or saturated "
-            "on the way takes from it"
+            "the curve has every phi' at its steepest; a unit that is off or saturated on the way "
+            "takes from it"
         )
     _give_law(draft, law, slope, hops)
-    _give_open_gates(draft, law, slope, hops, spec.hidden_size)
+    _give_steepest(draft, law, slope, hops, spec.hidden_size)
     alone = "no neuron's gradient meets another's, so mean field, an average over them, is silent"
     draft.refuse(alone, "q_star", "c_star", "chi_1", "xi_1", "xi_c", "phase")
     if hops:
         low, high = weights_within(THRESHOLD_DECADES, hops, slope)
         draft.refuse(
             f"every neuron has an edge of its own: {hops} steps stay within {THRESHOLD_DECADES:g} "
-            f"decades for |u| from {low:.4g} to {high:.4g}, gates open",
+            f"decades for |u| from {low:.4g} to {high:.4g}, where every phi' is the steepest",
             "critical_recurrent_scale",
         )
     return draft.finish()
@@ -288,10 +288,10 @@ def _give_law(draft: Draft, law: WeightLaw, slope: float, hops: int) -> None:
     )
 
 
-def _give_open_gates(draft: Draft, law: WeightLaw, slope: float, hops: int, neurons: int) -> None:
+def _give_steepest(draft: Draft, law: WeightLaw, slope: float, hops: int, neurons: int) -> None:
     import numpy as np
 
-    curve = gates_open(law, hops, slope)
+    curve = steepest_slopes(law, hops, slope)
     variance = relative_variance(law, hops, neurons)
     rare = np.flatnonzero(variance > 1.0)
     reach = hops - (int(rare[-1]) + 1 if rare.size else 0)

@@ -15,10 +15,10 @@ from engine.theory.gates import chrono_bias, gate_path, log10_gate
 from engine.theory.independent import (
     WeightLaw,
     describe_draw,
-    gates_open,
     largest_weight,
     recurrent_weights,
     relative_variance,
+    steepest_slopes,
     weight_law,
     weights_within,
 )
@@ -86,7 +86,7 @@ def test_the_range_of_u_that_keeps_T_steps_within_decades():
 def test_the_power_law_of_u_between_0_and_1():
     law = WeightLaw("range", 0.0, 1.0)
     lags = np.arange(200, -1, -1)
-    assert gates_open(law, 200) == pytest.approx(-0.5 * np.log10(2 * lags + 1), abs=1e-12)
+    assert steepest_slopes(law, 200) == pytest.approx(-0.5 * np.log10(2 * lags + 1), abs=1e-12)
     assert np.exp(law.log_moment(lags.astype(float))) == pytest.approx(1.0 / (lags + 1))
 
 
